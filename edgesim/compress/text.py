@@ -1,0 +1,132 @@
+"""GLUE-style TSV sentences, tokens, and batches of equal length."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from edgesim.errors import InputError
+
+
+@dataclass(frozen=True)
+class LabelledText:
+    """Sentences with integer labels; `labels` is None where the file has no label column."""
+
+    sentences: tuple[str, ...]
+    labels: NDArray[np.int64] | None
+
+    def __len__(self) -> int:
+        return len(self.sentences)
+
+    def take(self, rows: Sequence[int] | NDArray[np.int64]) -> LabelledText:
+        """The sentences and labels of the given rows, in that order."""
+        chosen = np.asarray(rows, dtype=np.int64)
+        labels = None if self.labels is None else self.labels[chosen]
+        return LabelledText(tuple(self.sentences[int(i)] for i in chosen), labels)
+
+
+def read_tsv(path: Path) -> LabelledText:
+    """Read a TSV with a header that names a `sentence` column and, optionally, a `label` one.
+
+    Raises InputError for a missing or empty file, a missing column, an empty sentence or a label
+    that is not a non-negative integer, naming file and line.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; expected a TSV with the header sentence<TAB>label")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from None
+    rows = list(csv.reader(text.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE))
+    if not rows or "sentence" not in rows[0]:
+        raise InputError(f"{path}:1: the header must name a column 'sentence' (and 'label')")
+    header = rows[0]
+    column = header.index("sentence")
+    label_column = header.index("label") if "label" in header else None
+    sentences, labels = [], []
+    for number, row in enumerate(rows[1:], start=2):
+        if not row:
+            continue
+        if len(row) != len(header):
+            raise InputError(f"{path}:{number}: {len(row)} columns, the header has {len(header)}")
+        if not row[column].strip():
+            raise InputError(f"{path}:{number}: the sentence is empty")
+        if label_column is not None:
+            if not row[label_column].strip().isdigit():
+                raise InputError(f"{path}:{number}: label {row[label_column]!r} is not 0, 1, …")
+            labels.append(int(row[label_column]))
+        sentences.append(row[column].strip())
+    if not sentences:
+        raise InputError(f"{path}: no sentences below the header")
+    return LabelledText(
+        tuple(sentences), np.array(labels, dtype=np.int64) if label_column is not None else None
+    )
+
+
+def load_tokenizer(path: Path) -> Tokenizer:
+    """The tokenizer of a `tokenizer.json`, with truncation and padding switched off."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; a model folder needs its tokenizer.json")
+    tokenizer = Tokenizer.from_file(str(path))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def tokenize(
+    tokenizer: Tokenizer, sentences: Sequence[str], max_tokens: int
+) -> list[NDArray[np.int64]]:
+    """Token ids with special tokens, one array per sentence.
+
+    Raises InputError naming the first sentence that is longer than `max_tokens`.
+    """
+    encoded = [
+        np.array(e.ids, dtype=np.int64) for e in tokenizer.encode_batch(list(sentences))
+    ]
+    for number, ids in enumerate(encoded, start=1):
+        if len(ids) > max_tokens:
+            raise InputError(
+                f"sentence {number} has {len(ids)} tokens, the model allows {max_tokens}; "
+                f"shorten it: {sentences[number - 1][:60]!r}…"
+            )
+    return encoded
+
+
+@dataclass(frozen=True)
+class TokenBatch:
+    """Sentences of similar length padded to the longest: (batch, S) arrays and their rows."""
+
+    input_ids: NDArray[np.int64]
+    attention_mask: NDArray[np.int64]
+    rows: NDArray[np.int64]
+
+
+def length_batches(
+    tokens: Sequence[NDArray[np.int64]], batch_size: int, rng: np.random.Generator | None
+) -> Iterator[TokenBatch]:
+    """Batches of similar length, so that little is spent on padding.
+
+    With a generator, rows of equal length and the batches are shuffled; without one the order is
+    by length.
+    """
+    lengths = np.array([len(t) for t in tokens])
+    jitter = np.arange(len(tokens)) if rng is None else rng.permutation(len(tokens))
+    order = np.lexsort((jitter, lengths))
+    starts = np.arange(0, len(order), batch_size)
+    if rng is not None:
+        rng.shuffle(starts)
+    for start in starts:
+        rows = order[start : start + batch_size]
+        longest = int(lengths[rows].max())
+        ids = np.zeros((len(rows), longest), dtype=np.int64)
+        mask = np.zeros((len(rows), longest), dtype=np.int64)
+        for i, row in enumerate(rows):
+            ids[i, : lengths[row]] = tokens[row]
+            mask[i, : lengths[row]] = 1
+        yield TokenBatch(ids, mask, rows)

@@ -1,0 +1,55 @@
+"""Files of the contracts: an .npz with a JSON header, written whole or not at all, no pickle."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgesim.errors import InputError
+
+_HEADER = "header_json"
+
+
+def write_npz(path: Path, meta: Mapping[str, Any], columns: Mapping[str, NDArray[Any]]) -> None:
+    """Write arrays and a JSON header; same content gives the same bytes."""
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: the folder {path.parent} does not exist")
+    header = np.frombuffer(json.dumps(meta, sort_keys=True).encode(), dtype=np.uint8)
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("wb") as stream:
+        np.savez_compressed(stream, allow_pickle=False, **{_HEADER: header}, **dict(columns))
+    os.replace(partial, path)
+
+
+def read_npz(
+    path: Path, kind: str, schema_version: int
+) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Header and arrays of a file of the given kind.
+
+    Raises InputError when the file is missing, truncated, of another kind or of a newer schema.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such {kind} file")
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            columns = {name: stored[name] for name in stored.files}
+        meta = json.loads(columns.pop(_HEADER).tobytes())
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(
+            f"{path}: not a readable {kind} file, perhaps truncated ({error}); write it anew"
+        ) from None
+    if meta.get("kind") != kind:
+        raise InputError(f"{path}: holds a {meta.get('kind')!r}, expected a {kind}")
+    if meta.get("schema_version") != schema_version:
+        raise InputError(
+            f"{path}: {kind} schema {meta.get('schema_version')}, this edgesim reads "
+            f"{schema_version}; write it anew"
+        )
+    return meta, columns

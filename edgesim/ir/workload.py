@@ -1,0 +1,92 @@
+"""Workload: sentences as numbers. What makes a simulation input-dependent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgesim.errors import InputError
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Workload:
+    """Sentences of a labelled set after a float32 forward pass; holds no text.
+
+    Token ids are sorted within each sentence: they tell which embedding rows are read, not what
+    was written.
+    """
+
+    name: str
+    num_tokens: NDArray[np.int64]
+    """Tokens of each sentence with special tokens, (num_sentences,)."""
+    entropies: NDArray[np.float64] | None
+    """Entropy in nats at every off-ramp, (num_sentences, num_layers); None without off-ramps."""
+    logits: NDArray[np.float32] | None
+    """Logits of every off-ramp, (num_sentences, num_ramps, num_labels); one ramp without exits."""
+    labels: NDArray[np.int64] | None
+    """Correct label of each sentence; None where unknown."""
+    token_ids: tuple[NDArray[np.int64], ...] | None = None
+    """Token ids of each sentence, sorted."""
+    sentence_hashes: tuple[str, ...] = ()
+    """First 16 hexadecimal digits of each sentence's SHA-256."""
+    model: str = ""
+    """Name of the model that produced entropies and logits."""
+    arithmetic: str = "float32"
+
+    def __post_init__(self) -> None:
+        count = len(self.num_tokens)
+        if count == 0:
+            raise InputError(f"workload {self.name!r} holds no sentences")
+        if int(np.min(self.num_tokens)) < 1:
+            raise InputError(f"workload {self.name!r}: a sentence has no tokens")
+        for name in ("entropies", "logits", "labels", "token_ids"):
+            column = getattr(self, name)
+            if column is not None and len(column) != count:
+                raise InputError(
+                    f"workload {self.name!r}: {name} has {len(column)} rows, num_tokens {count}"
+                )
+
+    def __len__(self) -> int:
+        return len(self.num_tokens)
+
+    def save(self, path: Path) -> None:
+        """Write an .npz; the file appears whole or not at all."""
+        from edgesim.ir.storage import write_npz
+
+        columns: dict[str, NDArray[np.generic]] = {"num_tokens": self.num_tokens}
+        for name in ("entropies", "logits", "labels"):
+            column = getattr(self, name)
+            if column is not None:
+                columns[name] = column
+        if self.token_ids is not None:
+            columns["token_ids"] = np.concatenate(self.token_ids).astype(np.int32)
+        meta = {
+            "kind": "workload", "schema_version": SCHEMA_VERSION, "name": self.name,
+            "model": self.model, "arithmetic": self.arithmetic,
+            "sentence_hashes": list(self.sentence_hashes),
+        }  # fmt: skip
+        write_npz(path, meta, columns)
+
+    @classmethod
+    def load(cls, path: Path) -> Workload:
+        """Read what `save` wrote; InputError for a missing, damaged or foreign file."""
+        from edgesim.ir.storage import read_npz
+
+        meta, columns = read_npz(path, "workload", SCHEMA_VERSION)
+        num_tokens = columns["num_tokens"].astype(np.int64)
+        token_ids = None
+        if "token_ids" in columns:
+            pieces = np.split(columns["token_ids"].astype(np.int64), np.cumsum(num_tokens)[:-1])
+            token_ids = tuple(pieces)
+        return cls(
+            name=str(meta["name"]), num_tokens=num_tokens,
+            entropies=columns.get("entropies"), logits=columns.get("logits"),
+            labels=columns.get("labels"), token_ids=token_ids,
+            sentence_hashes=tuple(meta["sentence_hashes"]), model=str(meta["model"]),
+            arithmetic=str(meta["arithmetic"]),
+        )  # fmt: skip
