@@ -1,0 +1,281 @@
+"""The chip description: frozen pydantic models that forbid unknown keys. Units are in the names."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from edgesim.units import parse_bytes, parse_quantity
+
+ByteCount = Annotated[int, BeforeValidator(parse_bytes), Field(gt=0, le=2**40)]
+Hertz = Annotated[
+    float, BeforeValidator(lambda v: parse_quantity(v, "hertz")), Field(ge=1e6, le=1e10)
+]
+Volts = Annotated[float, BeforeValidator(lambda v: parse_quantity(v, "volts")), Field(ge=0.3, le=2)]
+Bits = Annotated[
+    int, BeforeValidator(lambda v: int(parse_quantity(v, "bits"))), Field(ge=8, le=4096)
+]
+Cycles = Annotated[int, Field(ge=0, le=10**6)]
+
+VECTOR_SIZES = (2, 4, 8, 16, 32, 64)
+STORAGE_MEDIA = ("sram", "reram_slc", "reram_mlc2", "reram_mlc3", "lpddr4")
+SFU_OPS = ("softmax", "layernorm", "add", "entropy")
+
+
+def storage_family(medium: str) -> str:
+    """The macro that holds a medium: all ReRAM cells share `reram`."""
+    return "reram" if medium.startswith("reram") else medium
+
+
+class Section(BaseModel):
+    """A part of a chip file; unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ClockSpec(Section):
+    """Nominal operating point of the accelerator."""
+
+    frequency_hz: Hertz = Field(alias="frequency")
+    """Clock of PU, SFU, SRAM and on-chip ports."""
+    voltage_v: Volts = Field(alias="voltage")
+    """Supply at that clock."""
+
+
+class PuSpec(Section):
+    """The vector-MAC array with its operand fetch and accumulator drain."""
+
+    vector_size: Literal[2, 4, 8, 16, 32, 64]
+    """n: lanes, vector length and memory banks; n² MACs a cycle."""
+    schedule: Literal["pipelined", "artifact"]
+    """`pipelined`: operand load overlaps compute; `artifact`: it does not."""
+    number_format: str
+    """Native format of operands."""
+    accumulator_bits: Annotated[int, Field(ge=8, le=64)]
+    """Width of one accumulator."""
+    operand_tile_buffers: Annotated[int, Field(ge=1, le=8)]
+    """n × n operand tiles that fit between fetch and MAC; 2 lets fetch overlap compute."""
+    accumulator_buffers: Annotated[int, Field(ge=1, le=8)]
+    """Accumulator arrays; 2 lets one drain while the next accumulates."""
+    drain_vectors_per_cycle: Annotated[int, Field(ge=1, le=8)]
+    """Output vectors that leave accumulator, activation unit and encoder in a cycle."""
+    pipeline_fill_cycles: Cycles
+    """Register stages from operand fetch to encoder, paid once per command."""
+    activation_functions: tuple[Literal["relu", "gelu", "gelu_new", "tanh"], ...]
+    """Functions applied behind the accumulator as it drains."""
+
+
+class SfuProgram(Section):
+    """Work of the special function unit per row: what every pass does with each vector."""
+
+    passes: tuple[tuple[Literal["activation", "auxiliary", "compute"], ...], ...] = Field(
+        min_length=1
+    )
+    """Per pass, the steps on each vector: fetch an activation or auxiliary vector, or compute."""
+    row_cycles: Cycles = 0
+    """Cycles per row outside the passes."""
+    op_cycles: Cycles = 0
+    """Cycles per op outside the rows."""
+    initiation_interval: Annotated[int, Field(ge=1, le=64)]
+    """Published interval between states, for the schedule `fsm_ii`."""
+
+    @property
+    def activation_reads(self) -> int:
+        """Activation vectors read per vector of the row, over all passes."""
+        return sum(step == "activation" for steps in self.passes for step in steps)
+
+    @property
+    def auxiliary_reads(self) -> int:
+        """Auxiliary vectors read per vector of the row, over all passes."""
+        return sum(step == "auxiliary" for steps in self.passes for step in steps)
+
+    @property
+    def states_per_vector(self) -> int:
+        """States per vector: a fetch has a request and a response, a computation one."""
+        return sum(1 if step == "compute" else 2 for steps in self.passes for step in steps)
+
+
+class SfuSpec(Section):
+    """The special function unit: softmax, layer norm, elementwise add, entropy."""
+
+    schedule: Literal["pipelined", "fsm", "fsm_ii"]
+    """`pipelined`: one vector per activation read per cycle; `fsm`: executed state machines;
+    `fsm_ii`: states × published initiation interval."""
+    pipeline_fill_cycles: Cycles
+    """Paid once per command under `pipelined`."""
+    activation_fetch_cycles: Annotated[int, Field(ge=1, le=1000)]
+    """Request to data of an operand-memory vector under `fsm`."""
+    auxiliary_fetch_cycles: Annotated[int, Field(ge=1, le=1000)]
+    """Request to data of an auxiliary vector under `fsm`."""
+    overlap: Literal["none", "per_head"]
+    """`per_head`: softmax of one head runs beside the products of another."""
+    programs: dict[Literal["softmax", "layernorm", "add", "entropy"], SfuProgram]
+    """One program per op."""
+    vector_ops: tuple[Literal["embedding", "pool", "relayout"], ...]
+    """Data movement done on chip at one vector per cycle; what is missing falls to the host."""
+
+    @model_validator(mode="after")
+    def _all_programs(self) -> SfuSpec:
+        missing = [op for op in SFU_OPS if op not in self.programs]
+        if missing:
+            raise ValueError(f"programs lack {', '.join(missing)}; allowed: all of {SFU_OPS}")
+        return self
+
+
+class OperandMemorySpec(Section):
+    """One of the two operand memories behind the decoders."""
+
+    data_bytes: ByteCount = Field(alias="data")
+    """Packed non-zeros, in n banks."""
+    mask_bytes: ByteCount = Field(alias="mask")
+    """Bitmask, one bit per element."""
+    ports: Literal["1R1W", "1RW"]
+    """`1R1W` in two halves lets DMA fill one half while the other is read."""
+
+
+class BuffersSpec(Section):
+    """On-chip SRAM."""
+
+    operand0: OperandMemorySpec
+    """Weights and second operands."""
+    operand1: OperandMemorySpec
+    """Activations."""
+    auxiliary_bytes: ByteCount = Field(alias="auxiliary")
+    """Layer-norm parameters, span masks, tables."""
+
+
+class StorageSpec(Section):
+    """A memory that weights, embeddings or spilled activations rest in."""
+
+    capacity_bytes: ByteCount = Field(alias="capacity")
+    """Bytes it holds."""
+    port_bits: Bits = Field(alias="port")
+    """Width of its port at the accelerator's clock."""
+    on_chip: bool
+    """Whether its energy counts as chip or off-chip memory."""
+
+
+class PlacementSpec(Section):
+    """Ordered media per tensor class; what does not fit the first spills to the next."""
+
+    embedding_weight: tuple[str, ...] = Field(min_length=1)
+    encoder_weight: tuple[str, ...] = Field(min_length=1)
+    offramp_weight: tuple[str, ...] = Field(min_length=1)
+    activation: tuple[str, ...] = Field(min_length=1)
+    """`sram` is the operand memories; a second medium takes spilled intermediates."""
+
+
+class EmbeddingSpec(Section):
+    """How pruned embedding rows are reached."""
+
+    rows_per_pointer: Annotated[int, Field(ge=1, le=65536)]
+    """Rows of packed data behind one pointer."""
+    pointer_bits: Bits = Field(alias="pointer")
+    """Bits of one lane's offset in a pointer."""
+
+
+class HostSpec(Section):
+    """The CPU that configures the accelerator and does what it lacks."""
+
+    config_write_cycles: Cycles
+    """Accelerator cycles per register write."""
+    pu_config_writes: Cycles
+    """Register writes per PU command."""
+    sfu_config_writes: Cycles
+    """Register writes per SFU or vector command."""
+    pu_interrupt_cycles: Cycles
+    """Start-register write to interrupt, beyond the op itself."""
+    sfu_interrupt_cycles: Cycles
+    """The same for SFU commands."""
+    status_read_cycles: Cycles
+    """Reading the exit status after an entropy op."""
+    fallback: Literal["host", "none"]
+    """`host`: ops the chip lacks run on the host; `none`: they make a trace infeasible."""
+    cycles_per_element: Annotated[float, Field(gt=0, le=1e4)]
+    """Host work per element of such an op, in accelerator cycles."""
+
+
+class DmaSpec(Section):
+    """The engine between storage and operand memories."""
+
+    chunk_bytes: ByteCount = Field(alias="chunk")
+    """Largest piece of a weight stream that is requested at once."""
+
+
+class AcceleratorSpec(Section):
+    """An EdgeBERT-class accelerator."""
+
+    name: str
+    kind: Literal["accelerator"]
+    description: str
+    clock: ClockSpec
+    pu: PuSpec
+    sfu: SfuSpec
+    buffers: BuffersSpec
+    storage: dict[Literal["sram", "reram", "lpddr4"], StorageSpec]
+    placement: PlacementSpec
+    embedding: EmbeddingSpec
+    dma: DmaSpec
+    host: HostSpec
+    assumed: tuple[str, ...] = ()
+    """Assumptions of this description, printed by every report."""
+    not_modelled: tuple[str, ...] = ()
+    """What this description leaves out, printed by every report."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> AcceleratorSpec:
+        faults = []
+        for tensor_class in ("embedding_weight", "encoder_weight", "offramp_weight", "activation"):
+            for medium in getattr(self.placement, tensor_class):
+                if medium not in STORAGE_MEDIA:
+                    faults.append(
+                        f"placement.{tensor_class}: got {medium!r}; allowed: "
+                        f"{', '.join(STORAGE_MEDIA)}"
+                    )
+                elif tensor_class == "activation" and medium == "sram":
+                    continue
+                elif storage_family(medium) not in self.storage:
+                    faults.append(
+                        f"placement.{tensor_class}: {medium} needs storage."
+                        f"{storage_family(medium)}, which this chip lacks"
+                    )
+        if self.placement.activation[0] != "sram":
+            faults.append("placement.activation: the first medium must be sram")
+        for name in ("operand0", "operand1"):
+            memory: OperandMemorySpec = getattr(self.buffers, name)
+            tile_bytes = 2 * self.pu.vector_size**2
+            if memory.data_bytes < tile_bytes:
+                faults.append(
+                    f"buffers.{name}.data: {memory.data_bytes} B hold no two {self.pu.vector_size}"
+                    f" × {self.pu.vector_size} tiles of one byte; at least {tile_bytes} B"
+                )
+        if faults:
+            raise ValueError("\n".join(faults))
+        return self
+
+
+class GpuSpec(Section):
+    """A GPU by roofline and launch overhead; its figures are technology entries of its device."""
+
+    name: str
+    kind: Literal["gpu"]
+    description: str
+    device: str
+    """Prefix of the technology entries, such as `tx2_maxn`."""
+    precisions: tuple[Literal["fp32", "fp16"], ...] = Field(min_length=1)
+    """Rows of the report; the first is the one compared by default."""
+    assumed: tuple[str, ...] = ()
+    not_modelled: tuple[str, ...] = ()
+
+
+Chip = AcceleratorSpec | GpuSpec
+CHIP_KINDS: dict[str, type[AcceleratorSpec] | type[GpuSpec]] = {
+    "accelerator": AcceleratorSpec,
+    "gpu": GpuSpec,
+}
+
+
+def chip_content(chip: Chip) -> dict[str, Any]:
+    """The description as plain values, for hashing and reports."""
+    return chip.model_dump(mode="json", by_alias=False)

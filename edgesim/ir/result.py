@@ -1,0 +1,191 @@
+"""SimResult: what a run reports, with what it rests on."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from edgesim.errors import InputError
+from edgesim.ir.interval import Interval
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class SentenceRow:
+    """One simulated sentence."""
+
+    num_tokens: int
+    exit_layer: int | None
+    """1-based; None where the model has no off-ramps."""
+    latency_s: float
+    energy_j: float
+    chip_energy_j: float
+    offchip_energy_j: float
+    host_energy_j: float
+    prediction: int | None
+    label: int | None
+
+
+@dataclass(frozen=True)
+class BreakdownRow:
+    """Mean energy and time per sentence of one unit, op kind or layer."""
+
+    group: str
+    """`unit`, `kind` or `layer`."""
+    name: str
+    energy_j: Interval
+    """Dynamic and static energy that belongs to this row; rows of one group sum to energy_j."""
+    latency_s: float
+    """Time: of a unit, busy time (units overlap); of a kind or layer, its share of the latency."""
+
+
+@dataclass(frozen=True)
+class LayerBottleneck:
+    """What limits one layer, in words."""
+
+    layer: str
+    limit: str
+    """Such as `compute (PU busy 91 %)` or `encoder weights from lpddr4 (DMA exposed 38 %)`."""
+    latency_s: float
+    pu_busy_fraction: float
+    sfu_busy_fraction: float
+    dma_busy_fraction: float
+    exposed_dma_fraction: float
+
+
+@dataclass(frozen=True)
+class RooflinePoint:
+    """One op kind of the mean sentence, against the chip's roofline."""
+
+    name: str
+    macs: float
+    traffic_bytes: float
+    latency_s: float
+
+
+@dataclass(frozen=True)
+class SourceUse:
+    """A technology entry that a result used."""
+
+    entry: str
+    value: float | None
+    low: float | None
+    high: float | None
+    unit: str
+    kind: str
+    source: str
+
+
+@dataclass(frozen=True)
+class SimResult:
+    """Means are over sentences; intervals follow the ranges of the technology entries."""
+
+    chip: str
+    model: str
+    chip_kind: str
+    settings: Mapping[str, Any]
+    """Exit policy, padding, arithmetic, precision: what the run was asked for."""
+    num_sentences: int
+    accuracy: float | None
+    accuracy_low: float | None
+    """95 % Wilson interval."""
+    accuracy_high: float | None
+    average_exit_layer: float | None
+    num_layers: int
+    latency_s: Interval
+    energy_j: Interval
+    chip_energy_j: Interval
+    offchip_energy_j: Interval
+    host_energy_j: Interval
+    ideal_latency_s: float
+    """Mean roofline bound: no sentence can be faster on this chip."""
+    area_mm2: Interval
+    area_parts_mm2: Mapping[str, Interval]
+    sentences: tuple[SentenceRow, ...]
+    breakdown: tuple[BreakdownRow, ...]
+    bottlenecks: tuple[LayerBottleneck, ...]
+    roofline: tuple[RooflinePoint, ...]
+    peak_macs_per_s: float
+    memory_bytes_per_s: float
+    spilled_bytes: float
+    """Bytes of weights, embeddings and activations that rest behind their first medium."""
+    traffic_over_compulsory: float
+    """Storage traffic as a multiple of the compulsory traffic."""
+    schedule_range_s: Mapping[str, float]
+    """Mean latency under every schedule of the special function unit; empty for a GPU."""
+    operating_points: tuple[str, ...]
+    sources: tuple[SourceUse, ...]
+    assumed: tuple[str, ...]
+    fitted: tuple[str, ...]
+    not_modelled: tuple[str, ...]
+    inputs: Mapping[str, str]
+    """Content hashes of trace, chip, workload and technology tables."""
+    notes: tuple[str, ...] = ()
+    """What the mapper did that a reader should know, such as spills."""
+    schema_version: int = SCHEMA_VERSION
+
+    @property
+    def energy_delay_js(self) -> Interval:
+        """Energy-delay product of the mean sentence, joule seconds."""
+        return self.energy_j.times(self.latency_s)
+
+    def percentile(self, column: str, share: float) -> float:
+        """Percentile of a per-sentence column by the nearest rank."""
+        values = sorted(float(getattr(row, column)) for row in self.sentences)
+        return values[min(len(values) - 1, max(0, round(share * len(values) + 0.5) - 1))]
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per sentence."""
+        return pd.DataFrame([asdict(row) for row in self.sentences])
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as JSON values; energies and latencies are plain nominal means.
+
+        Keys that outside scripts rely on stand at the top level; the intervals stand under
+        `intervals`.
+        """
+        record = {
+            entry.name: getattr(self, entry.name)
+            for entry in fields(self)
+            if not isinstance(getattr(self, entry.name), Interval)
+        }
+        record["intervals"] = {
+            entry.name: getattr(self, entry.name).to_json()
+            for entry in fields(self)
+            if isinstance(getattr(self, entry.name), Interval)
+        }
+        for name, interval in record["intervals"].items():
+            record[name] = interval["value"]
+        for column, short in (("latency_s", "latency"), ("energy_j", "energy")):
+            unit = column.rsplit("_", 1)[1]
+            record[f"{short}_p50_{unit}"] = self.percentile(column, 0.50)
+            record[f"{short}_p95_{unit}"] = self.percentile(column, 0.95)
+        record["energy_delay_js"] = self.energy_delay_js.value
+        return {key: _plain(value) for key, value in record.items()}
+
+    def save(self, path: Path) -> None:
+        """Write the JSON of `to_json`; the file appears whole or not at all."""
+        if not path.parent.is_dir():
+            raise InputError(f"{path}: the folder {path.parent} does not exist")
+        partial = path.with_name(path.name + ".partial")
+        partial.write_text(json.dumps(self.to_json(), indent=1, sort_keys=True) + "\n")
+        os.replace(partial, path)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Interval):
+        return value.to_json()
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(v) for v in value]
+    if hasattr(value, "__dataclass_fields__"):
+        return {entry.name: _plain(getattr(value, entry.name)) for entry in fields(value)}
+    return value

@@ -1,0 +1,51 @@
+"""SimulationRun: the event logs of a workload on a chip, shared by the sentences that repeat them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgesim.ir.eventlog import EventLog
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A stretch of work between two barriers: the embedding, one layer, or one off-ramp."""
+
+    label: str
+    """`embedding`, `layer 3`, `off-ramp 3` or `epilogue`."""
+    layer: int
+    """1-based layer; 0 for the embedding, num_layers + 1 for the epilogue."""
+    log: EventLog
+    host_ticks: int
+    """Part of the duration in which only the host works."""
+
+
+@dataclass(frozen=True, eq=False)
+class SimulationRun:
+    """Sentences as sequences of segments. Segments are separated by barriers, so they compose."""
+
+    segments: tuple[Segment, ...]
+    sentence_segments: tuple[tuple[int, ...], ...]
+    """Indices into `segments`, in time order, per sentence."""
+    exit_layers: NDArray[np.int64]
+    """1-based layer after which each sentence left, (num_sentences,)."""
+    num_tokens: NDArray[np.int64]
+    """Simulated tokens of each sentence, after padding if asked for."""
+    embedding_spill_rows: NDArray[np.int64]
+    """Token rows of each sentence that were read from a medium behind the first."""
+
+    def latency_ticks(self) -> NDArray[np.int64]:
+        """Ticks from the first op's issue to the logits, per sentence."""
+        durations = np.array([segment.log.duration_ticks for segment in self.segments])
+        return np.array([int(durations[list(s)].sum()) for s in self.sentence_segments])
+
+    def segment_counts(self) -> NDArray[np.int64]:
+        """How many sentences ran each segment."""
+        counts = np.zeros(len(self.segments), dtype=np.int64)
+        for sequence in self.sentence_segments:
+            for index in sequence:
+                counts[index] += 1
+        return counts

@@ -1,0 +1,64 @@
+"""Unit strings at the border, plain integers and floats inside.
+
+Time is an integer number of picosecond ticks, data is bits, energy pJ, area µm². `KiB` is 1024
+bytes and `kB` 1000; `KB` is refused because tools disagree on it.
+"""
+
+from __future__ import annotations
+
+import re
+
+from edgesim.errors import InputError
+
+TICKS_PER_S = 10**12
+
+_SCALES: dict[str, dict[str, float]] = {
+    "bytes": {
+        "B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9,
+        "KiB": 2**10, "MiB": 2**20, "GiB": 2**30,
+    },
+    "hertz": {"Hz": 1, "kHz": 1e3, "MHz": 1e6, "GHz": 1e9},
+    "volts": {"V": 1, "mV": 1e-3},
+    "bits": {"bit": 1, "bits": 1},
+    "watts": {"W": 1, "mW": 1e-3, "uW": 1e-6},
+    "seconds": {"s": 1, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "ps": 1e-12},
+    "bytes per second": {"B/s": 1, "MB/s": 1e6, "GB/s": 1e9},
+    "flops": {"FLOPS": 1, "GFLOPS": 1e9, "TFLOPS": 1e12},
+}  # fmt: skip
+_PATTERN = re.compile(r"^\s*([-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)\s*([A-Za-z/]+)\s*$")
+
+
+def parse_quantity(text: object, dimension: str) -> float:
+    """The value of a string such as "128 KiB" in bytes, hertz, volts, bits, watts, seconds, …
+
+    Raises InputError for a missing or wrong unit, naming the allowed ones.
+    """
+    scales = _SCALES[dimension]
+    allowed = ", ".join(scales)
+    if not isinstance(text, str):
+        raise InputError(f"got {text!r}; write a number with a unit of {dimension}: {allowed}")
+    match = _PATTERN.match(text)
+    if match is None:
+        raise InputError(f"got {text!r}; write a number with a unit of {dimension}: {allowed}")
+    if match[2] not in scales:
+        hint = "; KB is ambiguous, write KiB (1024) or kB (1000)" if match[2] == "KB" else ""
+        raise InputError(f"got {text!r}; allowed units of {dimension}: {allowed}{hint}")
+    return float(match[1]) * scales[match[2]]
+
+
+def parse_bytes(text: object) -> int:
+    """Whole bytes of a string such as "128 KiB"."""
+    value = parse_quantity(text, "bytes")
+    if value != int(value):
+        raise InputError(f"got {text!r}, which is no whole number of bytes")
+    return int(value)
+
+
+def period_ticks(frequency_hz: float) -> int:
+    """Clock period in integer picosecond ticks, rounded to the nearest."""
+    return round(TICKS_PER_S / frequency_hz)
+
+
+def ceil_div(numerator: int, denominator: int) -> int:
+    """Integer division rounded up."""
+    return -(-numerator // denominator)
