@@ -37,7 +37,9 @@ def find_base(source: BaseModelSource, folder: Path | None = None) -> Path:
 
     Raises InputError when none is there or when the checksum differs.
     """
-    candidates = [folder] if folder is not None else [_cached_folder(source.hf_id)]
+    candidates: list[Path | None] = (
+        [folder] if folder is not None else [_cached_folder(source.hf_id)]
+    )
     if folder is None and source.package is not None:
         candidates.append(_package_folder(source.package))
     for candidate in candidates:

@@ -40,9 +40,7 @@ def load_task(recipe: Recipe, data_dir: Path) -> TaskData:
     split = split_selection(
         train.sentences, recipe.task.num_selection, seed=recipe.task.selection_seed
     )
-    return TaskData(
-        train.take(split.training_rows), train.take(split.selection_rows), dev, split
-    )
+    return TaskData(train.take(split.training_rows), train.take(split.selection_rows), dev, split)
 
 
 def base_model(recipe: Recipe, base: Path) -> MultiExitClassifier:
@@ -85,7 +83,9 @@ def train_recipe(
             continue
         rows = TrainingSet(tokens, data.train.labels, _teacher(recipe, stage, base, work, tokens))
         checkpoint = work / f"{stage.name}.checkpoint.safetensors"
-        StageRun(model, stage, rows, recipe.seed + index, checkpoint, max_steps).run()
+        StageRun(
+            model, stage, rows, seed=recipe.seed + index, checkpoint=checkpoint, max_steps=max_steps
+        ).run()
         _save_whole(model.state_dict(), finished)
         checkpoint.unlink(missing_ok=True)
     return model.eval()
@@ -99,7 +99,9 @@ def _teacher(
         return None
     weights = work / f"{stage.distil.teacher}.safetensors"
     if not weights.is_file():
-        raise InputError(f"stage {stage.name}: teacher {stage.distil.teacher!r} is no earlier stage")
+        raise InputError(
+            f"stage {stage.name}: teacher {stage.distil.teacher!r} is no earlier stage"
+        )
     cache = work / f"{stage.distil.teacher}.logits.npy"
     if cache.is_file():
         cached: np.ndarray = np.load(cache, allow_pickle=False)

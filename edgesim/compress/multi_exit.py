@@ -34,7 +34,8 @@ class OffRamp(nn.Module):
         self.classifier = nn.Linear(hidden_size, num_labels)
 
     def forward(self, hidden: Tensor, attention_mask: Tensor) -> Tensor:
-        return self.classifier(pool_tokens(hidden, attention_mask, self.pooling))
+        logits: Tensor = self.classifier(pool_tokens(hidden, attention_mask, self.pooling))
+        return logits
 
 
 class MultiExitClassifier(nn.Module):

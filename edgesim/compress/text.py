@@ -86,9 +86,7 @@ def tokenize(
 
     Raises InputError naming the first sentence that is longer than `max_tokens`.
     """
-    encoded = [
-        np.array(e.ids, dtype=np.int64) for e in tokenizer.encode_batch(list(sentences))
-    ]
+    encoded = [np.array(e.ids, dtype=np.int64) for e in tokenizer.encode_batch(list(sentences))]
     for number, ids in enumerate(encoded, start=1):
         if len(ids) > max_tokens:
             raise InputError(

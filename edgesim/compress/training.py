@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -35,6 +34,7 @@ from edgesim.numerics import AdaptivFloat
 CHECKPOINT_STEPS = 200
 MASK_STEPS = 20
 GRADIENT_NORM = 1.0
+OPTIMISER_STATE = ("exp_avg", "exp_avg_sq", "step")
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,7 @@ def ramp_logits(
     return out
 
 
-def joint_loss(
-    logits: Tensor, labels: Tensor, teacher: Tensor | None, stage: Stage
-) -> Tensor:
+def joint_loss(logits: Tensor, labels: Tensor, teacher: Tensor | None, stage: Stage) -> Tensor:
     """Mean loss over ramps, weighted by layer index (as PABEE, Zhou et al., 2020)."""
     num_ramps = logits.shape[0]
     weight = torch.arange(1, num_ramps + 1, dtype=torch.float32)
@@ -90,7 +88,7 @@ class StageRun:
     """One stage in progress: model, optimiser, step counter and masks."""
 
     def __init__(
-        self, model: MultiExitClassifier, stage: Stage, rows: TrainingSet, seed: int,
+        self, model: MultiExitClassifier, stage: Stage, rows: TrainingSet, *, seed: int,
         checkpoint: Path, max_steps: int | None = None,
     ) -> None:  # fmt: skip
         self.model, self.stage, self.rows, self.seed = model, stage, rows, seed
@@ -124,9 +122,9 @@ class StageRun:
 
     def _rounded(self, weight: Tensor) -> Tensor:
         number_format = self.number_format
-        return weight if number_format is None else torch.from_numpy(
-            number_format.quantize(weight.numpy())
-        )
+        if number_format is None:
+            return weight
+        return torch.from_numpy(number_format.quantize(weight.numpy()))
 
     @property
     def number_format(self) -> AdaptivFloat | None:
@@ -207,7 +205,6 @@ class StageRun:
                 bar.set_postfix(loss=f"{loss:.3f}", zeros=f"{zero_fraction:.2f}")
             if self.step % CHECKPOINT_STEPS == 0 and self.step < self.num_steps:
                 self.save()
-                print(json.dumps({"stage": self.stage.name, "step": self.step, "of": self.num_steps, "loss": loss}), flush=True)
         bar.close()
         self.update_compression()
         bake(self.model)
@@ -217,7 +214,7 @@ class StageRun:
         tensors = {f"model.{k}": v.contiguous() for k, v in self.model.state_dict().items()}
         for index, parameter in enumerate(self.trainable):
             state = self.optimiser.state[parameter]
-            for key in ("exp_avg", "exp_avg_sq", "step"):
+            for key in OPTIMISER_STATE:
                 tensors[f"optimiser.{index}.{key}"] = state[key]
         tensors["rng"] = torch.get_rng_state()
         partial = self.checkpoint.with_suffix(".partial")
@@ -241,7 +238,7 @@ class StageRun:
         )
         for index, parameter in enumerate(self.trainable):
             self.optimiser.state[parameter] = {
-                key: tensors[f"optimiser.{index}.{key}"] for key in ("exp_avg", "exp_avg_sq", "step")
+                key: tensors[f"optimiser.{index}.{key}"] for key in OPTIMISER_STATE
             }
         torch.set_rng_state(tensors["rng"])
         self.step = int(meta["step"])

@@ -45,7 +45,7 @@ class CompressedWeight(nn.Module):
 
 def magnitude_mask(weight: Tensor, zero_fraction: float) -> Tensor:
     """True for the (1 - zero_fraction) largest magnitudes of one tensor."""
-    num_zero = int(round(zero_fraction * weight.numel()))
+    num_zero = round(zero_fraction * weight.numel())
     mask = np.ones(weight.numel(), dtype=bool)
     if num_zero:
         magnitude = weight.detach().abs().reshape(-1).numpy()

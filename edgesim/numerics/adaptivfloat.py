@@ -12,6 +12,7 @@ place of the smallest magnitude. Choices where the paper is silent:
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,8 +56,8 @@ class AdaptivFloat:
         largest = float(np.max(np.abs(values))) if values.size else 0.0
         if not np.isfinite(largest):
             raise InputError("AdaptivFloat: the tensor holds NaN or infinite values")
-        top = 0 if largest == 0.0 else int(np.frexp(largest)[1]) - 1
-        return top - (2**self.exponent_bits - 1)
+        top = 0 if largest == 0.0 else math.frexp(largest)[1] - 1
+        return top - int(2**self.exponent_bits - 1)
 
     def range_for(self, bias: int) -> tuple[float, float]:
         """Smallest and largest non-zero magnitude at an exponent bias."""
