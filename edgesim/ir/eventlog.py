@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-
 @dataclass(frozen=True)
 class ActivityRow:
     """Sum of one unit's one action over the events of one op."""

@@ -1,4 +1,4 @@
-"""SimulationRun: the event logs of a workload on a chip, shared by the sentences that repeat them."""
+"""SimulationRun: event logs of a workload on a chip, shared by sentences that repeat them."""
 
 from __future__ import annotations
 
