@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 from pathlib import Path
 
+from edgesim.compress.files import file_sha256
 from edgesim.compress.recipe import BaseModelSource
 from edgesim.errors import InputError
 
 WEIGHTS = "model.safetensors"
-
-
-def file_sha256(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _package_folder(package: str) -> Path | None:

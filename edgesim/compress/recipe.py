@@ -26,6 +26,8 @@ class BaseModelSource(_Section):
     """Checksum of its model.safetensors."""
     package: str | None = None
     """A Python package that carries the same files under its folder `model`."""
+    licence: str | None = None
+    """Licence of the base's weights, for the card."""
 
 
 class Task(_Section):
@@ -33,6 +35,8 @@ class Task(_Section):
 
     name: str
     """Folder below --data that holds train.tsv and dev.tsv."""
+    data_note: str | None = None
+    """Origin and licence of the text, for the card."""
     num_labels: int = Field(ge=2)
     max_tokens: int = Field(ge=8, le=512)
     """Longest sentence with special tokens; longer training rows are cut."""

@@ -33,6 +33,7 @@ from edgesim.numerics import AdaptivFloat
 
 CHECKPOINT_STEPS = 200
 MASK_STEPS = 20
+"""Steps between two updates of the pruning masks; fewer in a run of less than 400 steps."""
 GRADIENT_NORM = 1.0
 OPTIMISER_STATE = ("exp_avg", "exp_avg_sq", "step")
 
@@ -96,6 +97,7 @@ class StageRun:
         self.steps_per_epoch = -(-len(rows.tokens) // stage.batch_size)
         total = max(1, round(self.steps_per_epoch * stage.epochs))
         self.num_steps = min(total, max_steps) if max_steps else total
+        self.mask_steps = min(MASK_STEPS, max(1, self.num_steps // MASK_STEPS))
         self.step = 0
         self.compressed: dict[str, CompressedWeight] = {}
         torch.manual_seed(seed)
@@ -142,8 +144,8 @@ class StageRun:
         if self.stage.prune is not None:
             prune = self.stage.prune
             zero_fraction = cubic_fraction(progress, prune.start, prune.end, prune.final_fraction)
-            frozen = progress > prune.end and self.step % (10 * MASK_STEPS)
-            if self.step % MASK_STEPS == 0 and not frozen:
+            frozen = progress > prune.end and self.step % (10 * self.mask_steps)
+            if self.step % self.mask_steps == 0 and not frozen:
                 originals = self._originals()
                 for name, weight in self.compressed.items():
                     if name.startswith("encoder.encoder") and weight.mask.dim() == 2:

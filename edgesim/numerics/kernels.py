@@ -6,7 +6,7 @@ import numba as nb
 
 
 @nb.njit(cache=True, nogil=True)
-def adaptivfloat_quantize_f32(bits_in, bits_out, x, out, smallest, largest, drop):  # type: ignore[no-untyped-def] # noqa: PLR0917
+def adaptivfloat_quantize_f32(bits_in, bits_out, x, out, smallest, largest, drop):  # type: ignore[no-untyped-def]
     """Round float32 `x` to AdaptivFloat values in `out`; the int32 arrays alias the float ones.
 
     `drop` is the number of float32 mantissa bits that the format lacks (23 - m). Rounding is

@@ -1,0 +1,37 @@
+"""Checksums, and files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from edgesim.errors import InputError
+
+
+def file_sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file under its name only once all of it is on disk."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(content)
+    os.replace(partial, path)
+
+
+def read_checked(path: Path, sha256: str) -> bytes:
+    """The content of a file; InputError when it is missing or its SHA-256 is another."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); restore the file") from None
+    actual = hashlib.sha256(content).hexdigest()
+    if actual != sha256:
+        raise InputError(
+            f"{path}: sha256 {actual[:12]}…, config.json wants {sha256[:12]}… "
+            f"({len(content)} bytes; truncated or changed); restore the file"
+        )
+    return content

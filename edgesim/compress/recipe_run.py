@@ -1,0 +1,176 @@
+"""From a recipe to a zoo folder: train, choose thresholds, store, measure, write the card."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgesim.compress import assessment, smoke
+from edgesim.compress.base import find_base
+from edgesim.compress.build import (
+    TaskData,
+    load_stage,
+    load_task,
+    split_task,
+    train_recipe,
+    training_tokens,
+)
+from edgesim.compress.card import card_text
+from edgesim.compress.evaluate import Logits
+from edgesim.compress.files import write_whole
+from edgesim.compress.multi_exit import MultiExitClassifier
+from edgesim.compress.recipe import Recipe, load_recipe
+from edgesim.compress.record import record, unpadded_logits
+from edgesim.compress.text import LabelledText, load_tokenizer, read_tsv, tokenize
+from edgesim.compress.zoo import (
+    SHARED_FOLDER,
+    load_zoo_model,
+    load_zoo_tokenizer,
+    save_zoo_model,
+)
+from edgesim.compress.zoo_config import load_zoo_config
+from edgesim.errors import InputError
+from edgesim.ir.token_counts import FILE_NAME as COUNTS_FILE
+from edgesim.ir.token_counts import save_token_counts
+
+RECIPE_FILE = "recipe.yaml"
+WORKLOAD_FILE = "dev_workload.npz"
+EVALUATION_FILE = "evaluation.json"
+CARD_FILE = "card.md"
+SELECTION_FILE = "selection_rows.txt"
+EVALUATION_VERSION = 1
+
+
+@dataclass(frozen=True)
+class CompressResult:
+    """The finished zoo folder and its figures (the content of evaluation.json).
+
+    The folder holds no op trace yet: lowering is another stage, so the pipeline adds it.
+    """
+
+    folder: Path
+    evaluation: Mapping[str, Any]
+
+
+def compress_recipe(
+    recipe_path: Path, *, data_dir: Path | None = None, base: Path | None = None,
+    out_dir: Path | None = None, work_dir: Path | None = None, smoke_run: bool = False,
+) -> CompressResult:  # fmt: skip
+    """Train a recipe, or finish what the work folder holds, and write its zoo folder.
+
+    `out_dir` defaults to the recipe's own folder, `work_dir` to build/compress/NAME; embeddings
+    go to the folder `shared` beside `out_dir`. With `smoke_run`, 20 steps on generated text in a
+    temporary work folder, and `out_dir` must be named. Raises InputError for a missing base,
+    missing data or a recipe that does not end in storable weights.
+    """
+    recipe = load_recipe(recipe_path)
+    if smoke_run:
+        if out_dir is None:
+            raise InputError("a smoke run needs an output folder, so that no model is overwritten")
+        with tempfile.TemporaryDirectory() as scratch:
+            work = work_dir or Path(scratch)
+            smoke.write_tiny_base(work / "base", recipe.task.max_tokens)
+            recipe = smoke.smoke_recipe(recipe)
+            data = split_task(recipe, *smoke.smoke_text(recipe.seed))
+            steps = -(-smoke.STEPS // len(recipe.stages))
+            return _run(recipe, recipe_path, data, work / "base", out_dir, work, steps)
+    if data_dir is None:
+        raise InputError(f"recipe {recipe.name}: name the data folder (DATA/{recipe.task.name})")
+    source = find_base(recipe.base, base)
+    data = load_task(recipe, data_dir)
+    work = work_dir or Path("build") / "compress" / recipe.name
+    return _run(recipe, recipe_path, data, source, out_dir or recipe_path.parent, work, None)
+
+
+def _run(
+    recipe: Recipe, recipe_path: Path, data: TaskData, base: Path, out: Path, work: Path,
+    max_steps: int | None,
+) -> CompressResult:  # fmt: skip
+    model = train_recipe(recipe, data, base, work, max_steps)
+    thresholds = assessment.choose_thresholds(
+        _logits(model, recipe, base, data.selection), _labels(data.selection)
+    )
+    save_zoo_model(
+        model, recipe, out, out.parent / SHARED_FOLDER,
+        tokenizer_path=base / "tokenizer.json", thresholds_nats=thresholds,
+    )  # fmt: skip
+    _write_side_files(recipe, recipe_path, data, base, out)
+    evaluation = _evaluate(recipe, data, base, out, work)
+    write_whole(out / EVALUATION_FILE, (json.dumps(evaluation, indent=1) + "\n").encode())
+    write_whole(out / CARD_FILE, card_text(recipe, load_zoo_config(out), evaluation).encode())
+    return CompressResult(out, evaluation)
+
+
+def _labels(text: LabelledText) -> NDArray[np.int64]:
+    if text.labels is None:
+        raise InputError("these rows have no labels")
+    return text.labels
+
+
+def _logits(model: MultiExitClassifier, recipe: Recipe, base: Path, text: LabelledText) -> Logits:
+    tokenizer = load_tokenizer(base / "tokenizer.json")
+    return unpadded_logits(model, tokenize(tokenizer, text.sentences, recipe.task.max_tokens))
+
+
+def _write_side_files(
+    recipe: Recipe, recipe_path: Path, data: TaskData, base: Path, out: Path
+) -> None:
+    if recipe_path.resolve() != (out / RECIPE_FILE).resolve():
+        write_whole(out / RECIPE_FILE, recipe_path.read_bytes())
+    demo = recipe_path.parent / assessment.DEMO_FILE
+    if demo.is_file() and demo.resolve() != (out / demo.name).resolve():
+        write_whole(out / demo.name, demo.read_bytes())
+    rows = "".join(f"{row}\n" for row in data.split.selection_rows)
+    write_whole(out / SELECTION_FILE, rows.encode())
+    vocabulary_size = load_zoo_config(out).encoder.vocab_size
+    tokens = np.concatenate(training_tokens(recipe, data, base))
+    counts = np.bincount(tokens, minlength=vocabulary_size).astype(np.int64)
+    save_token_counts(out / COUNTS_FILE, counts, f"{recipe.task.name} train")
+
+
+def _evaluate(recipe: Recipe, data: TaskData, base: Path, out: Path, work: Path) -> dict[str, Any]:
+    """Figures of the stored model as read back from its folder, beside the first stage's."""
+    config, model, tokenizer = load_zoo_config(out), load_zoo_model(out), load_zoo_tokenizer(out)
+    workload = record(
+        model, tokenizer, data.dev, name=f"{recipe.task.name} dev",
+        max_tokens=config.max_tokens, model_name=recipe.name,
+    )  # fmt: skip
+    workload.save(out / WORKLOAD_FILE)
+    thresholds, selection = config.thresholds_nats, data.selection
+    evaluation: dict[str, Any] = {
+        "schema_version": EVALUATION_VERSION, "model": recipe.name, "arithmetic": "float32",
+        "num_rows": {"train": len(data.train), "selection": len(selection), "dev": len(data.dev)},
+    }  # fmt: skip
+    predictions = None
+    if len(recipe.stages) > 1:
+        dense = load_stage(recipe, recipe.stages[0].name, base, work)
+        dense_logits = _logits(dense, recipe, base, data.dev)
+        predictions = dense_logits[:, -1].argmax(axis=-1).astype(np.int64)
+        evaluation["dense"] = {
+            "stage": recipe.stages[0].name,
+            "dev": assessment.set_figures(dense_logits, _labels(data.dev), {}),
+        }
+        evaluation["dense_dev_predictions"] = " ".join(str(p) for p in predictions)
+    evaluation["selection"] = assessment.set_figures(
+        _logits(model, recipe, base, selection), _labels(selection), thresholds
+    )
+    evaluation["dev"] = assessment.dev_figures(workload, thresholds, predictions)
+    demo = out / assessment.DEMO_FILE
+    if demo.is_file():
+        evaluation["demo"] = assessment.demo_figures(
+            model, tokenizer, read_tsv(demo), thresholds[assessment.MAIN_LOSS_POINTS],
+            config.max_tokens,
+        )  # fmt: skip
+    evaluation["weights"] = assessment.weight_figures(model)
+    evaluation["stored_bytes"] = {
+        "weights": (out / config.weights.file).stat().st_size,
+        "embeddings": (out.parent / SHARED_FOLDER / config.embeddings.file).stat().st_size,
+    }
+    return evaluation
