@@ -1,0 +1,134 @@
+"""Technology: entries by id, loaded from the YAML tables of the package."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from importlib import resources
+from typing import Any, Literal
+
+import yaml
+
+from edgesim.errors import TechnologyError
+from edgesim.ir.interval import Interval
+from edgesim.tech.entry import Entry, entry_faults, make_entry
+
+Bound = Literal["value", "low", "high"]
+
+
+@dataclass(frozen=True, eq=False)
+class Technology:
+    """A set of entries. Every look-up of an unknown id or figure is a TechnologyError."""
+
+    name: str
+    entries: Mapping[str, Entry]
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self.entries.values())
+
+    def __contains__(self, entry_id: str) -> bool:
+        return entry_id in self.entries
+
+    def entry(self, entry_id: str) -> Entry:
+        """The entry with its origin, also where its value is unknown."""
+        found = self.entries.get(entry_id)
+        if found is None:
+            near = difflib.get_close_matches(entry_id, self.entries, n=3, cutoff=0.4)
+            hint = f"; nearest: {', '.join(near)}" if near else ""
+            raise TechnologyError(
+                f"technology {self.name!r} has no entry {entry_id!r}{hint}; add one with value, "
+                "range, unit, source, conditions and kind to edgesim/tech/tables"
+            )
+        return found
+
+    def interval(self, entry_id: str) -> Interval:
+        """Value and range of an entry; TechnologyError where it is not modelled."""
+        entry = self.entry(entry_id)
+        if entry.interval is None:
+            raise TechnologyError(
+                f"{entry_id} is not modelled: {entry.conditions}; choose a design that does not "
+                "need it or give the entry a value with its source"
+            )
+        return entry.interval
+
+    def value(self, entry_id: str, bound: Bound = "value") -> float:
+        """One end of an entry's interval."""
+        return float(getattr(self.interval(entry_id), bound))
+
+    def points(self, family: str, quantity: str) -> tuple[tuple[int, Entry], ...]:
+        """Points `<family>_<bytes>_bytes.<quantity>` by rising size in bytes."""
+        pattern = re.compile(rf"^{re.escape(family)}_(\d+)_bytes\.{re.escape(quantity)}$")
+        found = [
+            (int(match[1]), entry)
+            for entry_id, entry in self.entries.items()
+            if (match := pattern.match(entry_id))
+        ]
+        if not found:
+            raise TechnologyError(
+                f"technology {self.name!r} has no points {family}_<bytes>_bytes.{quantity}"
+            )
+        return tuple(sorted(found, key=lambda point: point[0]))
+
+    def replaced(self, entry: Entry) -> Technology:
+        """A copy in which one entry is exchanged, for what-if studies; its id must exist."""
+        self.entry(entry.id)
+        return Technology(f"{self.name}+{entry.id}", {**self.entries, entry.id: entry})
+
+    def content_hash(self) -> str:
+        """First 16 hexadecimal digits of the SHA-256 of all entries."""
+        text = json.dumps([asdict(self.entries[key]) for key in sorted(self.entries)])
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@lru_cache(maxsize=4)
+def load_technology(name: str = "default") -> Technology:
+    """The tables shipped with the package; TechnologyError lists every fault at once."""
+    if name != "default":
+        raise TechnologyError(f"technology {name!r} is unknown; allowed: default")
+    folder = resources.files("edgesim.tech") / "tables"
+    texts = {
+        item.name: item.read_text(encoding="utf-8")
+        for item in sorted(folder.iterdir(), key=lambda item: item.name)
+        if item.name.endswith(".yaml")
+    }
+    return parse_tables(name, texts)
+
+
+def parse_tables(name: str, texts: Mapping[str, str]) -> Technology:
+    """Technology from YAML texts by file name; TechnologyError lists every fault with its line."""
+    entries: dict[str, Entry] = {}
+    faults: list[str] = []
+    for file_name, text in texts.items():
+        for line, entry_id, record in _records(file_name, text, faults):
+            wrong = entry_faults(entry_id, record)
+            if entry_id in entries:
+                wrong.append(f"{entry_id}: given twice; ids must be unique over all tables")
+            faults += [f"{file_name}:{line}: {fault}" for fault in wrong]
+            if not wrong:
+                entries[entry_id] = make_entry(entry_id, record)
+    if faults:
+        raise TechnologyError("\n".join(faults))
+    return Technology(name, entries)
+
+
+def _records(file_name: str, text: str, faults: list[str]) -> Iterator[tuple[int, str, Any]]:
+    loader = yaml.SafeLoader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return
+        if not isinstance(node, yaml.MappingNode):
+            faults.append(f"{file_name}:1: a mapping of entries is wanted")
+            return
+        for key, value in node.value:
+            record = loader.construct_object(value, deep=True)  # type: ignore[no-untyped-call]
+            yield key.start_mark.line + 1, str(key.value), record
+    except yaml.YAMLError as error:
+        faults.append(f"{file_name}: not valid YAML: {' '.join(str(error).split())}")
+    finally:
+        loader.dispose()  # type: ignore[no-untyped-call]
