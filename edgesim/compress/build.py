@@ -59,9 +59,14 @@ def base_model(recipe: Recipe, base: Path) -> MultiExitClassifier:
     """The base encoder with fresh off-ramps; embeddings frozen, no pooler."""
     torch.manual_seed(recipe.seed)
     transformers_logging.disable_progress_bar()
-    encoder = AutoModel.from_pretrained(
-        base, add_pooling_layer=False, attn_implementation="sdpa", local_files_only=True
-    )
+    verbosity = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()  # an unused pooler is no news
+    try:
+        encoder = AutoModel.from_pretrained(
+            base, add_pooling_layer=False, attn_implementation="sdpa", local_files_only=True
+        )
+    finally:
+        transformers_logging.set_verbosity(verbosity)
     model = MultiExitClassifier(encoder, recipe.task.num_labels, recipe.pooling)
     encoder.embeddings.requires_grad_(False)
     return model

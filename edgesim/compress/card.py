@@ -146,7 +146,8 @@ def card_text(recipe: Recipe, config: ZooConfig, evaluation: Figures) -> str:
         f"# {recipe.name}", "",
         f"{base.hf_id}, fine-tuned on {recipe.task.name} with an off-ramp after every layer "
         f"({recipe.pooling}-pooled), pruned and rounded to "
-        f"{config.weight_format.number_format.name}: {encoder.num_hidden_layers} layers of width {encoder.hidden_size}, "
+        f"{config.weight_format.number_format.name}: {encoder.num_hidden_layers} layers of width "
+        f"{encoder.hidden_size}, "
         f"{encoder.num_attention_heads} heads, sentences of up to {config.max_tokens} tokens.", "",
         f"Stored as codes, bitmask and exponent bias: {stored['weights']:,} bytes in "
         f"`{config.weights.file}`, {stored['embeddings']:,} bytes of frozen embeddings in "

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -65,11 +66,18 @@ class AdaptivFloat:
         top = bias + 2**self.exponent_bits - 1
         return 2.0**bias * (1 + 2.0**-m), 2.0**top * (2 - 2.0**-m)
 
+    def _bias_or(self, values: NDArray[Any], bias: int | None) -> int:
+        """The given bias, or that of `values`; InputError for NaN, which no code can hold."""
+        if bias is None:
+            return self.bias_for(values)
+        if np.isnan(values).any():
+            raise InputError("AdaptivFloat: the tensor holds NaN values")
+        return int(bias)
+
     def quantize(self, x: ArrayLike, bias: int | None = None) -> NDArray[np.floating]:
         """The nearest representable values, same shape; float32 in gives float32 out."""
         values = np.asarray(x)
-        if bias is None:
-            bias = self.bias_for(values)
+        bias = self._bias_or(values, bias)
         smallest, largest = self.range_for(bias)
         if values.dtype == np.float32 and bias > -126:
             flat = np.ascontiguousarray(values).reshape(-1)
@@ -102,8 +110,7 @@ class AdaptivFloat:
         Zero of either sign becomes code 0. dtype is uint8 up to 8 bits, else uint16.
         """
         values = np.asarray(x, dtype=np.float64)
-        if bias is None:
-            bias = self.bias_for(values)
+        bias = self._bias_or(values, bias)
         m = self.mantissa_bits
         quantized = self.quantize_reference(values, bias)
         fraction, exponent = np.frexp(np.abs(quantized))
