@@ -22,7 +22,8 @@ def _op_to_json(op: Op) -> dict[str, Any]:
 
 
 def _op_from_json(record: dict[str, Any]) -> Op:
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in record.items() if k != "kind"}
+    given = {k: v for k, v in record.items() if k != "kind"}
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
     return OP_KINDS[record["kind"]](**values)
 
 

@@ -1,0 +1,175 @@
+"""Calls that compute: embeddings, products with weights, normalisation, elementwise functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from edgesim.ir.ops import Activation, Add, Embedding, LayerNorm, MatMul
+from edgesim.ir.size import SEQUENCE, Size
+from edgesim.lower.builder import TOKEN_IDS, Builder
+from edgesim.lower.pointwise import BINARY, GRID, UNARY, Samples, identify, is_identity
+from edgesim.lower.records import Call, Constant, NotUnderstoodError
+from edgesim.lower.view_calls import Handler, divide_sum
+from edgesim.lower.views import Atom, Value, extent, extent_of, size_of, without_units
+
+
+def _index_of(operand: object) -> str:
+    if isinstance(operand, Value) and operand.tensor == TOKEN_IDS:
+        return "token"
+    if isinstance(operand, Constant) and operand.is_positions:
+        return "position"
+    if isinstance(operand, Constant) and operand.equals(0.0):
+        return "type"
+    raise NotUnderstoodError("rows chosen by something else than token id, position or type 0")
+
+
+def _embedding(builder: Builder, call: Call) -> Value:
+    table = builder.weight(call.args[0])
+    index = _index_of(builder.operand(call.args[1]))
+    width = builder.weight_shape(table)[1]
+    shape = call.shape or ()
+    if tuple(size for size in shape if size != Size(1)) != (SEQUENCE, Size(width)):
+        raise NotUnderstoodError("an embedding that is not one row per token")
+    output = builder.new_tensor(SEQUENCE, Size(width))
+    builder.emit(call, Embedding("", (), output, table, index))
+    tokens, columns = Atom("tokens", 1, 1), Atom("columns", width)
+    named = {SEQUENCE: (tokens,), Size(width): (columns,)}
+    return Value(output, (tokens, columns), tuple(named.get(size, ()) for size in shape))
+
+
+def _rows(value: Value, width: int) -> tuple[Atom, ...]:
+    """Atoms of the rows of a value whose last axis is the whole row."""
+    if not value.is_canonical or not value.axes or extent(value.axes[-1]) != (width, 0):
+        raise NotUnderstoodError("an operand that is not laid out as rows")
+    return value.atoms[: len(value.atoms) - len(value.axes[-1])]
+
+
+def _linear(builder: Builder, call: Call) -> Value:
+    value = builder.plain(call.args[0])
+    weight = builder.weight(call.args[1])
+    bias = builder.optional_weight(call.argument(2, "bias"))
+    columns, reduction = builder.weight_shape(weight)
+    rows = _rows(value, reduction)
+    output = builder.new_tensor(size_of(rows), Size(columns))
+    builder.emit(call, MatMul("", (value.tensor,), output, weight, bias))
+    last = () if columns == 1 else (Atom("columns", columns),)
+    return Value(output, (*rows, *last), (*value.axes[:-1], last))
+
+
+def _layer_norm(builder: Builder, call: Call) -> Value:
+    value = builder.plain(call.args[0])
+    if len(call.args[1]) != 1:
+        raise NotUnderstoodError("normalises over several axes")
+    gamma, beta = call.argument(2, "weight"), call.argument(3, "bias")
+    if gamma is None or beta is None:
+        raise NotUnderstoodError("a layer norm without scale or shift")
+    _rows(value, int(call.args[1][0]))
+    output = builder.new_tensor(*builder.shapes.get(value.tensor, ()))
+    epsilon = float(call.argument(4, "eps", 1e-5))
+    names = builder.weight(gamma), builder.weight(beta)
+    builder.emit(call, LayerNorm("", (value.tensor,), output, *names, epsilon))
+    return Value(output, value.atoms, value.axes)
+
+
+def _finish(builder: Builder, call: Call, value: Value, samples: Samples) -> Value:
+    """The value under an elementwise function, as an op once the function is recognised."""
+    if is_identity(samples):
+        return replace(value, samples=None, pending=())
+    function = identify(samples)
+    if function is None or value.tensor in builder.scores:
+        return replace(value, samples=samples, pending=(*value.pending, call.name))
+    output = builder.new_tensor(*builder.shapes.get(value.tensor, ()))
+    builder.emit(call, Activation("", (value.tensor,), output, function))
+    return replace(value, tensor=output, samples=None, pending=())
+
+
+def _samples(value: Value) -> Samples:
+    if value.tensor == TOKEN_IDS:
+        raise NotUnderstoodError("arithmetic on token ids")
+    if value.summed_over_tokens:
+        raise NotUnderstoodError("a sum over tokens that is not divided by their number")
+    return GRID if value.samples is None else value.samples
+
+
+def _unary(builder: Builder, call: Call) -> Value:
+    value = builder.value(call.args[0])
+    with np.errstate(all="ignore"):
+        samples = UNARY[call.target](_samples(value), *call.args[1:], **call.kwargs)
+    return _finish(builder, call, value, samples)
+
+
+def _sum_of_two(builder: Builder, call: Call) -> Value:
+    first, second = builder.plain(call.args[0]), builder.plain(call.args[1])
+    if call.target != "aten.add.Tensor" or call.kwargs.get("alpha", 1) != 1:
+        raise NotUnderstoodError("an elementwise operation of two activations other than a + b")
+    canonical = first.is_canonical and second.is_canonical
+    if not canonical or without_units(first) != without_units(second):
+        raise NotUnderstoodError("a sum of activations of different shape or layout")
+    output = builder.new_tensor(*builder.shapes.get(first.tensor, ()))
+    builder.emit(call, Add("", (first.tensor, second.tensor), output))
+    longest = max(first, second, key=lambda value: len(value.axes))
+    return Value(output, longest.atoms, longest.axes)
+
+
+def _scalar(operand: Constant | float) -> float:
+    if isinstance(operand, float):
+        return operand
+    if operand.fixed is None or operand.per_token:
+        raise NotUnderstoodError("a constant whose elements differ, such as a partial mask")
+    return operand.fixed
+
+
+def _binary(builder: Builder, call: Call) -> Value:
+    first, second = builder.operand(call.args[0]), builder.operand(call.args[1])
+    samples: list[Any] = []
+    value: Value | None = None
+    if isinstance(first, Value) and first.summed_over_tokens and "div" in call.target:
+        return divide_sum(builder, call, first, second)
+    for operand in (first, second):
+        if not isinstance(operand, Value):
+            samples.append(_scalar(operand))
+            continue
+        samples.append(_samples(operand))
+        if value is not None and not _same_tensor(value, operand):
+            return _sum_of_two(builder, call)
+        joined = (*(value.pending if value else ()), *operand.pending)
+        value = replace(operand, pending=tuple(dict.fromkeys(joined)))
+    if value is None:
+        raise NotUnderstoodError("no operand depends on the tokens")
+    if tuple(extent_of(size) for size in call.shape or ()) != value.extents():
+        raise NotUnderstoodError("it repeats elements to another shape")
+    with np.errstate(all="ignore"):
+        combined = BINARY[call.target](*samples, **call.kwargs)
+    return _finish(builder, call, value, combined)
+
+
+def _same_tensor(first: Value, second: Value) -> bool:
+    """Whether both are functions of one tensor in one layout, and not both that tensor itself."""
+    if first.samples is None and second.samples is None:
+        return False
+    return first.tensor == second.tensor and first.axes == second.axes
+
+
+def _product(builder: Builder, call: Call) -> Value:
+    """x·x is elementwise on one tensor; every other product goes through `_binary`."""
+    if call.args[0] != call.args[1]:
+        return _binary(builder, call)
+    value = builder.value(call.args[0])
+    return _finish(builder, call, value, _samples(value) ** 2)
+
+
+COMPUTE_CALLS: Mapping[str, Handler] = MappingProxyType(
+    {
+        "aten.embedding.default": _embedding,
+        "aten.linear.default": _linear,
+        "aten.layer_norm.default": _layer_norm,
+        **dict.fromkeys(UNARY, _unary),
+        **dict.fromkeys(BINARY, _binary),
+        "aten.mul.Tensor": _product,
+    }
+)

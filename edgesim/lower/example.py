@@ -1,0 +1,136 @@
+"""Inputs of an export: one row of token ids and, for a mask or types, what batch 1 means."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from edgesim.errors import InputError
+
+_DEFAULT_TOKENS = 8
+"""Tokens of the default example; the trace does not depend on it."""
+
+
+@dataclass(frozen=True)
+class ExampleInputs:
+    """Arguments of the forward by name, each tensor (1, S)."""
+
+    token_ids: str
+    """Name of the argument that holds the token ids."""
+    arguments: Mapping[str, Any]
+    max_tokens: int | None
+    """From the model's configuration; None if it states no limit."""
+
+    def at(self, num_tokens: int) -> dict[str, Any]:
+        """The arguments for a sentence of `num_tokens` tokens; token ids are stand-ins."""
+        return {
+            name: _of_kind(_kind(name, self.token_ids), num_tokens)
+            if isinstance(value, Tensor)
+            else value
+            for name, value in self.arguments.items()
+        }
+
+
+def _kind(name: str, token_ids: str) -> str | None:
+    """What an argument means, told by its name; None if that is unknown."""
+    if name == token_ids:
+        return "token"
+    return next((kind for kind in ("mask", "type", "position") if kind in name), None)
+
+
+def _of_kind(kind: str | None, num_tokens: int) -> Tensor:
+    if kind == "position":
+        return torch.arange(num_tokens).unsqueeze(0)
+    fill = torch.ones if kind == "mask" else torch.zeros
+    return fill((1, num_tokens), dtype=torch.long)
+
+
+def position_limit(model: nn.Module) -> int | None:
+    """Longest sentence by the configuration of the model or of a module inside it."""
+    for module in model.modules():
+        limit = getattr(getattr(module, "config", None), "max_position_embeddings", None)
+        if isinstance(limit, int):
+            return limit
+    return None
+
+
+def _by_name(model: nn.Module, example_inputs: Any, names: list[str]) -> dict[str, Any]:
+    """Given inputs as a dictionary of the forward's arguments."""
+    if example_inputs is None:
+        return {}
+    if isinstance(example_inputs, Mapping):
+        unknown = sorted(set(example_inputs) - set(names))
+        if unknown:
+            raise InputError(
+                f"example_inputs: {', '.join(unknown)} is no argument of {type(model).__name__}; "
+                f"its forward takes {', '.join(names)}"
+            )
+        return dict(example_inputs)
+    values = example_inputs if isinstance(example_inputs, (tuple, list)) else (example_inputs,)
+    if len(values) > len(names):
+        raise InputError(
+            f"example_inputs: {len(values)} values; {type(model).__name__} takes {len(names)}"
+        )
+    return dict(zip(names, values, strict=False))
+
+
+def _token_row(name: str, value: Any) -> Tensor:
+    """The first sentence of a batch of token ids, (1, S)."""
+    try:
+        ids = torch.as_tensor(value)
+    except (TypeError, ValueError, RuntimeError):
+        raise InputError(
+            f"example_inputs: {name} is a {type(value).__name__}; give token ids as a tensor "
+            "(batch, tokens) of one length"
+        ) from None
+    if ids.is_floating_point() or ids.dim() not in (1, 2) or ids.numel() == 0:
+        raise InputError(
+            f"example_inputs: {name} has shape {tuple(ids.shape)} and type {ids.dtype}; allowed "
+            "are whole-number token ids, (tokens,) or (batch, tokens), at least one token"
+        )
+    return ids.reshape(-1, ids.shape[-1])[:1].long()
+
+
+def read_example(model: nn.Module, example_inputs: Any) -> ExampleInputs:
+    """Arguments for an export of one sentence from a tensor, tuple, mapping or None.
+
+    The batch is reduced to its first row. Masks become all ones and types all zeros: a sentence
+    has its own length and one segment. Raises InputError for arguments of unknown meaning.
+    """
+    parameters = inspect.signature(model.forward).parameters.values()
+    named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    names = [p.name for p in named]
+    if not names:
+        raise InputError(f"{type(model).__name__}: its forward names no arguments to give ids to")
+    given = _by_name(model, example_inputs, names)
+    given = {name: value for name, value in given.items() if value is not None}
+    token_ids = "input_ids" if "input_ids" in names else names[0]
+    row = _token_row(token_ids, given.get(token_ids, [[0] * _DEFAULT_TOKENS]))
+    limit = position_limit(model)
+    if limit is not None and row.shape[1] > limit:
+        raise InputError(
+            f"example_inputs: {row.shape[1]} tokens; {type(model).__name__} takes at most {limit}"
+        )
+    arguments: dict[str, Any] = {}
+    for parameter in named:
+        name = parameter.name
+        required = parameter.default is parameter.empty
+        if name == token_ids or required or _is_tensor(given.get(name)):
+            if _kind(name, token_ids) is None:
+                raise InputError(
+                    f"example_inputs: argument {name!r} of {type(model).__name__}: allowed are "
+                    "token ids, masks, token types and positions; leave it out"
+                )
+            arguments[name] = _of_kind(_kind(name, token_ids), max(2, row.shape[1]))
+        elif name in given:
+            arguments[name] = given[name]
+    return ExampleInputs(token_ids, arguments, limit)
+
+
+def _is_tensor(value: Any) -> bool:
+    return value is not None and not isinstance(value, (bool, int, float, str))

@@ -1,0 +1,195 @@
+"""Evaluating what does not depend on tokens: masks, positions, pruned or reparametrised weights.
+
+Such values are computed at a few sentence lengths and described by what they are, so that no
+model's way of building a mask needs to be known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+from torch.export import ExportedProgram
+from torch.export.graph_signature import InputKind
+
+from edgesim.ir.size import Size
+from edgesim.lower.example import ExampleInputs
+from edgesim.lower.records import Constant
+
+_SHAPE_ONLY = frozenset(
+    f"aten.{name}"
+    for name in (
+        "sym_size.int", "sym_numel.default", "new_ones.default", "new_zeros.default",
+        "new_full.default", "new_empty.default", "ones_like.default", "zeros_like.default",
+        "full_like.default", "empty_like.default",
+    )
+)  # fmt: skip
+_LONGEST_PROBE = 1024
+"""Longest sentence at which masks are evaluated: masks grow with its square."""
+
+Probe = dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """Values that need no tokens, by node name."""
+
+    constants: Mapping[str, Constant]
+    weights: Mapping[str, Tensor]
+
+
+def target_name(node: fx.Node) -> str:
+    """Name of the operator that a node calls."""
+    target: Any = node.target
+    if isinstance(target, torch._ops.OpOverload):
+        return str(target)
+    return f"operator.{getattr(target, '__name__', target)}"
+
+
+def probe_lengths(max_tokens: int | None) -> tuple[int, ...]:
+    """Sentence lengths at which values are evaluated: short ones and the longest."""
+    longest = min(max_tokens or _LONGEST_PROBE, _LONGEST_PROBE)
+    return tuple(sorted({min(2, longest), min(3, longest), longest}))
+
+
+def dimension(size: Any, symbol: Any) -> Size | None:
+    """A dimension of a traced tensor as a size; None if it is not linear in the length."""
+    if isinstance(size, int):
+        return Size(size)
+    first, second, third = (int(size.node.expr.subs({symbol: n})) for n in (2, 3, 5))
+    step = second - first
+    if third != second + 2 * step or step < 0 or first - 2 * step < 0:
+        return None
+    return Size(first - 2 * step, step)
+
+
+def length_symbol(program: ExportedProgram, token_ids: str) -> Any:
+    """The symbol that stands for the sentence length."""
+    node = next(n for n in program.graph.nodes if n.op == "placeholder" and n.name == token_ids)
+    return node.meta["val"].shape[1].node.expr
+
+
+class _Evaluator:
+    """Walks over a graph once per length and keeps what it can know."""
+
+    def __init__(self, program: ExportedProgram, example: ExampleInputs) -> None:
+        self.program = program
+        self.example = example
+        self.symbol = length_symbol(program, example.token_ids)
+        self.depends: dict[str, frozenset[str]] = {}
+        """What each value depends on: `tokens`, `weights`, `length`."""
+
+    def run(self, num_tokens: int) -> Probe:
+        """Known values of every node for one length."""
+        known: Probe = {}
+        specs = {spec.arg.name: spec for spec in self.program.graph_signature.input_specs}
+        inputs = self.example.at(num_tokens)
+        for node in self.program.graph.nodes:
+            if node.op == "placeholder":
+                self._placeholder(node, specs[node.name], inputs, known)
+            elif node.op == "call_function":
+                self._call(node, num_tokens, known)
+        return known
+
+    def _placeholder(self, node: fx.Node, spec: Any, inputs: Probe, known: Probe) -> None:
+        depends: frozenset[str] = frozenset()
+        if spec.kind == InputKind.USER_INPUT:
+            depends = frozenset({"tokens" if node.name == self.example.token_ids else "length"})
+            if node.name != self.example.token_ids:
+                known[node.name] = inputs.get(node.name)
+        else:
+            stored: Any = self.program.state_dict.get(spec.target)
+            if stored is None:
+                stored = self.program.constants.get(spec.target)
+            known[node.name] = stored.detach() if isinstance(stored, Tensor) else stored
+            trained = spec.kind == InputKind.PARAMETER
+            floating = isinstance(stored, Tensor) and stored.is_floating_point()
+            if trained or (floating and spec.kind == InputKind.BUFFER):
+                depends = frozenset({"weights"})
+        self.depends[node.name] = depends
+
+    def _call(self, node: fx.Node, num_tokens: int, known: Probe) -> None:
+        target: Any = node.target
+        sources = [source.name for source in node.all_input_nodes]
+        if target_name(node) in _SHAPE_ONLY:
+            depends = frozenset({"length"})
+            stand_ins = {s: self._stand_in(node, s, num_tokens, known) for s in sources}
+        else:
+            depends = frozenset().union(*(self.depends.get(s, {"tokens"}) for s in sources))
+            if {"weights", "length"} <= depends:
+                depends |= {"tokens"}
+            stand_ins = known
+        self.depends[node.name] = depends
+        if "tokens" in depends:
+            return
+        try:
+            args = fx.node.map_arg(node.args, lambda n: stand_ins[n.name])
+            kwargs = fx.node.map_arg(dict(node.kwargs), lambda n: stand_ins[n.name])
+            with torch.no_grad():
+                known[node.name] = target(*args, **kwargs)
+        except (RuntimeError, TypeError, ValueError, KeyError, IndexError, NotImplementedError):
+            self.depends[node.name] = depends | {"tokens"}
+
+    def _stand_in(self, node: fx.Node, source: str, num_tokens: int, known: Probe) -> Any:
+        """A known value, or an empty tensor with the shape of a token-dependent one."""
+        if source in known:
+            return known[source]
+        origin = next(n for n in node.all_input_nodes if n.name == source)
+        traced = origin.meta["val"]
+        shape = [
+            n if isinstance(n, int) else int(n.node.expr.subs({self.symbol: num_tokens}))
+            for n in traced.shape
+        ]
+        return torch.zeros(shape, dtype=traced.dtype)
+
+
+def fold(program: ExportedProgram, example: ExampleInputs) -> Known:
+    """Constants and weights of an exported program."""
+    evaluator = _Evaluator(program, example)
+    lengths = probe_lengths(example.max_tokens)
+    probes = [evaluator.run(length) for length in lengths]
+    constants: dict[str, Constant] = {}
+    weights: dict[str, Tensor] = {}
+    for name, depends in evaluator.depends.items():
+        values = [probe.get(name) for probe in probes]
+        if "tokens" in depends or any(value is None for value in values):
+            continue
+        if "weights" in depends and isinstance(values[0], Tensor):
+            weights[name] = values[0]
+        else:
+            constants[name] = _describe(values, lengths)
+    return Known(constants, weights)
+
+
+def _describe(values: Iterable[Any], lengths: Iterable[int]) -> Constant:
+    """What values of one node at several lengths have in common."""
+    tensors = [torch.as_tensor(v) if isinstance(v, (int, float, Tensor)) else None for v in values]
+    if any(t is None or t.numel() == 0 for t in tensors):
+        return Constant()
+    known = [t.detach() for t in tensors if t is not None]
+    is_boolean = known[0].dtype == torch.bool
+    if all(bool((t == t.flatten()[0]).all()) for t in known):
+        firsts = [float(t.flatten()[0]) for t in known]
+        fixed, slope = _line(firsts, list(lengths))
+        return Constant(fixed, slope, is_boolean=is_boolean)
+    positions = all(
+        t.dim() > 0
+        and t.shape[-1] == n
+        and not is_boolean
+        and bool((t == torch.arange(n).expand_as(t)).all())
+        for t, n in zip(known, lengths, strict=True)
+    )
+    return Constant(is_positions=positions, is_boolean=is_boolean)
+
+
+def _line(values: list[float], lengths: list[int]) -> tuple[float | None, float]:
+    """Intercept and slope through values over lengths; (None, 0) if they lie on no line."""
+    if len(lengths) == 1 or values[0] == values[-1]:
+        return (values[0], 0.0) if len(set(values)) == 1 else (None, 0.0)
+    slope = (values[-1] - values[0]) / (lengths[-1] - lengths[0])
+    fixed = values[0] - slope * lengths[0]
+    on_line = all(v == fixed + slope * n for v, n in zip(values, lengths, strict=True))
+    return (fixed, slope) if on_line else (None, 0.0)

@@ -1,0 +1,84 @@
+"""`lower`: from a trained PyTorch module to an OpTrace. torch is loaded on the first call."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgesim.errors import InputError
+from edgesim.ir.optrace import OpTrace
+from edgesim.lower.assemble import TraceOptions, assemble
+from edgesim.lower.table import lower_calls
+
+if TYPE_CHECKING:
+    from torch import nn
+
+UNLIMITED_TOKENS = int(np.iinfo(np.int32).max)
+"""`max_tokens` of a model without position table and without a stated limit."""
+
+
+def lower(
+    model: nn.Module,
+    example_inputs: Any = None,
+    *,
+    name: str | None = None,
+    weight_format: str | None = None,
+    activation_format: str | None = None,
+    token_counts: NDArray[np.int64] | None = None,
+) -> OpTrace:
+    """The op trace of a module in evaluation mode, for one sentence of any length.
+
+    Parameters
+    ----------
+    model
+        BERT- or ALBERT-like encoder, with or without pooler, classifier or off-ramps
+        (`ramps.<i>` behind encoder layer i+1). Its modes and weights are left as they are.
+    example_inputs
+        Tensor of token ids, tuple, dictionary or tokenizer output; None builds one. Only names
+        matter: the batch becomes one row, masks all ones (a sentence has its own length) and
+        token types all zeros (one segment).
+    name
+        Name of the trace; None takes the model's class.
+    weight_format, activation_format
+        Number formats such as `adaptivfloat<8,3>`; None leaves the choice to the chip.
+    token_counts
+        Occurrences of each token id in training text, (vocabulary,).
+
+    Raises
+    ------
+    LoweringError
+        Names every operation that is not understood, with its module path.
+    InputError
+        Inputs of unknown meaning, or weights with NaN or infinity, all named.
+
+    Calls whose result no output needs, such as an unused pooler, are not part of the trace.
+    """
+    from torch import nn
+
+    from edgesim.lower.capture import capture
+
+    if not isinstance(model, nn.Module):
+        raise InputError(f"lower: got a {type(model).__name__}; allowed is a torch.nn.Module")
+    graph, limit = capture(model, example_inputs)
+    model_class = _model_class(model)
+    options = TraceOptions(
+        name=name or type(model).__name__, model_class=model_class,
+        max_tokens=limit or UNLIMITED_TOKENS, weight_format=weight_format,
+        activation_format=activation_format, token_counts=token_counts,
+    )  # fmt: skip
+    return assemble(lower_calls(graph, model_class), graph.values, options)
+
+
+def _model_class(model: nn.Module) -> str:
+    """Class of the module, with that of the configured encoder inside it in brackets."""
+    outer = type(model).__name__
+    inner = [type(child).__name__ for child in model.children() if hasattr(child, "config")]
+    return f"{outer}({inner[0]})" if inner and _is_wrapper(model) else outer
+
+
+def _is_wrapper(model: nn.Module) -> bool:
+    """Whether the module wraps one configured encoder rather than being one."""
+    names = {type(child).__name__ for child in model.children()}
+    return any(name.endswith("Model") for name in names)

@@ -1,0 +1,106 @@
+"""The op table: from records of calls to IR ops. Collects every fault before it raises."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from edgesim.errors import LoweringError
+from edgesim.ir.size import SEQUENCE, Size
+from edgesim.lower.attention_calls import ATTENTION_CALLS
+from edgesim.lower.builder import TOKEN_IDS, Builder, Emitted
+from edgesim.lower.compute_calls import COMPUTE_CALLS
+from edgesim.lower.records import Call, Graph, NotUnderstoodError, Ref
+from edgesim.lower.view_calls import VIEW_CALLS, Handler
+from edgesim.lower.views import Value, fresh
+
+TABLE: Mapping[str, Handler] = MappingProxyType({**VIEW_CALLS, **COMPUTE_CALLS, **ATTENTION_CALLS})
+"""Operator name to its handler."""
+
+
+@dataclass(frozen=True)
+class LoweredCalls:
+    """Ops with provisional tensor names, in execution order."""
+
+    emitted: tuple[Emitted, ...]
+    shapes: Mapping[str, tuple[Size, ...]]
+    outputs: tuple[str, ...]
+
+
+def lower_calls(graph: Graph, model_class: str) -> LoweredCalls:
+    """Ops of a graph.
+
+    Raises one LoweringError that names every call and output that is not understood.
+    """
+    builder = Builder(graph)
+    builder.values[graph.token_ids] = _token_ids()
+    for call in graph.calls:
+        _lower_call(builder, call)
+    outputs: list[str] = []
+    output_faults: list[str] = []
+    for position, output in enumerate(graph.outputs):
+        try:
+            outputs.extend(_output_tensors(builder, output))
+        except NotUnderstoodError as fault:
+            if fault.calls:
+                builder.faults.update(dict.fromkeys(fault.calls, str(fault)))
+            else:
+                output_faults.append(f"output {position} of the model: {fault}")
+    if builder.faults or output_faults:
+        raise LoweringError(_message(builder, output_faults, model_class))
+    return LoweredCalls(tuple(builder.emitted), builder.shapes, tuple(outputs))
+
+
+def _token_ids() -> Value:
+    return fresh(TOKEN_IDS, (Size(1), SEQUENCE))
+
+
+def _lower_call(builder: Builder, call: Call) -> None:
+    handler = TABLE.get(call.target)
+    stand_in = builder.stand_in(call)
+    if handler is None:
+        builder.faults[call.name] = "no such operation in the op table"
+        builder.values[call.name] = stand_in
+        return
+    try:
+        builder.values[call.name] = handler(builder, call)
+    except NotUnderstoodError as fault:
+        builder.values[call.name] = stand_in
+        if not builder.reads_poison(call):
+            for name in fault.calls or (call.name,):
+                builder.faults.setdefault(name, str(fault))
+
+
+def _output_tensors(builder: Builder, output: object) -> list[str]:
+    if output is None:
+        return []
+    if not isinstance(output, Ref):
+        raise NotUnderstoodError("a plain value; return tensors only")
+    known = builder.values.get(output.name)
+    if isinstance(known, tuple):
+        return [value.tensor for value in known]
+    value = builder.plain(output)
+    if not value.is_canonical:
+        raise NotUnderstoodError("a transposed view of a tensor; return the tensor itself")
+    return [] if value.poisoned else [value.tensor]
+
+
+def _message(builder: Builder, output_faults: list[str], model_class: str) -> str:
+    """All faults in one line, calls at one place counted together."""
+    places: dict[tuple[str, str, str], int] = {}
+    for call in builder.graph.calls:
+        if call.name in builder.faults:
+            place = (call.target, call.module_path or "the model itself", builder.faults[call.name])
+            places[place] = places.get(place, 0) + 1
+    entries = [
+        f"{target} at {path}{f' ({count} times)' if count > 1 else ''}: {reason}"
+        for (target, path, reason), count in places.items()
+    ]
+    entries += output_faults
+    return (
+        f"{model_class}: {len(entries)} operations cannot be lowered: {'; '.join(entries)}. "
+        "Replace them by linear layers, scaled-dot-product attention over all tokens, softmax, "
+        "layer norm, relu, gelu or tanh, residual sums, mean- or first-token pooling and "
+        "embeddings, or lower the part of the model without them"
+    )
