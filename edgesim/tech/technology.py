@@ -126,9 +126,9 @@ def _records(file_name: str, text: str, faults: list[str]) -> Iterator[tuple[int
             faults.append(f"{file_name}:1: a mapping of entries is wanted")
             return
         for key, value in node.value:
-            record = loader.construct_object(value, deep=True)  # type: ignore[no-untyped-call]
+            record = loader.construct_object(value, deep=True)
             yield key.start_mark.line + 1, str(key.value), record
     except yaml.YAMLError as error:
         faults.append(f"{file_name}: not valid YAML: {' '.join(str(error).split())}")
     finally:
-        loader.dispose()  # type: ignore[no-untyped-call]
+        loader.dispose()

@@ -1,0 +1,186 @@
+"""Dynamic energy of one count, bit or cycle of every action that an EventLog can hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from edgesim.energy.supply import dynamic_scale
+from edgesim.errors import TechnologyError
+from edgesim.hw.spec import STORAGE_MEDIA, AcceleratorSpec, storage_family
+from edgesim.ir.interval import Interval
+from edgesim.tech import Technology, interpolate
+
+Measure = Literal["count", "bits", "cycles"]
+Account = Literal["chip", "offchip", "host"]
+
+HOST_ACTIONS = ("issue", "compute", "decide")
+SFU_ACTIONS = ("softmax", "layernorm", "add", "entropy", "pool", "relayout", "embedding")
+DECODERS = 2
+"""Operands of a product, each behind its own bitmask decoder."""
+BITS_PER_BYTE = 8
+
+
+@dataclass(frozen=True)
+class ActionCost:
+    """What one unit of an action costs, at the chip's operating point."""
+
+    measure: Measure
+    """Column of the activity that multiplies: count, bits, or busy time in clock cycles."""
+    energy_pj: Interval
+    entries: tuple[str, ...]
+    """Technology entries behind it."""
+
+
+def account_of(chip: AcceleratorSpec, unit: str) -> Account:
+    """Whether a unit's energy is counted as chip, off-chip memory or host."""
+    if unit == "host":
+        return "host"
+    if unit in STORAGE_MEDIA:
+        storage = chip.storage.get(storage_family(unit))  # type: ignore[call-overload]
+        if storage is None:
+            raise TechnologyError(f"unit {unit!r}: chip {chip.name} has no such storage")
+        return "chip" if storage.on_chip else "offchip"
+    return "chip"
+
+
+def action_cost(
+    chip: AcceleratorSpec, technology: Technology, unit: str, action: str
+) -> ActionCost:
+    """Cost of an action of a unit; TechnologyError names both where nothing prices them."""
+    pricers: dict[str, Callable[[], ActionCost | None]] = {
+        "host": lambda: _host(technology, action),
+        "dma": lambda: _dma(chip, technology, action),
+        "pu": lambda: _pu(chip, technology, action),
+        "sfu": lambda: _sfu(chip, technology, action),
+        "operand0": lambda: _operand(chip, technology, unit, action),
+        "operand1": lambda: _operand(chip, technology, unit, action),
+        "auxiliary": lambda: _auxiliary(chip, technology, action),
+        "lpddr4": lambda: _lpddr4(technology, action),
+        "sram": lambda: _storage_sram(chip, technology, action),
+    }
+    if unit.startswith("reram") and unit in STORAGE_MEDIA:
+        cost = _reram(technology, unit, action)
+    else:
+        cost = pricers[unit]() if unit in pricers else None
+    if cost is None:
+        raise TechnologyError(
+            f"unit {unit!r}, action {action!r}: no technology entry prices it; units priced are "
+            f"{', '.join(pricers)} and reram_*; add the action to edgesim/energy/costs.py"
+        )
+    return cost
+
+
+def data_bank_bytes(size_bytes: int, vector_size: int) -> int:
+    """Bank size of a buffer in `vector_size` banks, each with a port of one byte."""
+    return size_bytes // vector_size
+
+
+def mask_bank_bytes(size_bytes: int, vector_size: int) -> int:
+    """Bank size of a mask memory that delivers `vector_size` bits a cycle through byte ports.
+
+    Below 8 bits one byte is read and held for several cycles (assumed).
+    """
+    return size_bytes // max(1, vector_size // BITS_PER_BYTE)
+
+
+def _single(
+    technology: Technology, entry_id: str, measure: Measure, scale: Interval | None = None
+) -> ActionCost:
+    energy = technology.interval(entry_id)
+    return ActionCost(measure, energy.times(scale) if scale else energy, (entry_id,))
+
+
+def _host(technology: Technology, action: str) -> ActionCost | None:
+    if action not in HOST_ACTIONS:
+        return None
+    return _single(technology, "host.energy_pj_per_cycle", "cycles")
+
+
+def _dma(chip: AcceleratorSpec, technology: Technology, action: str) -> ActionCost | None:
+    if action != "transfer":
+        return None
+    scale, entries = dynamic_scale(chip, technology)
+    cost = _single(technology, "dma.transfer_energy_pj_per_bit", "bits", scale)
+    return ActionCost(cost.measure, cost.energy_pj, cost.entries + entries)
+
+
+def _pu(chip: AcceleratorSpec, technology: Technology, action: str) -> ActionCost | None:
+    size = chip.pu.vector_size
+    mac_id = f"pu.n{size}.mac_energy_pj"
+    scale, entries = dynamic_scale(chip, technology)
+    if action == "busy":
+        entry_id = "pu.decode_energy_pj_per_lane_cycle"
+        energy = technology.interval(entry_id).scaled(DECODERS * size)
+        return ActionCost("count", energy.times(scale), (entry_id, *entries))
+    if action == "mac":
+        return ActionCost("count", technology.interval(mac_id).times(scale), (mac_id, *entries))
+    if action == "mac_gated":
+        gate_id = "pu.gated_mac_energy_fraction"
+        energy = technology.interval(mac_id).times(technology.interval(gate_id))
+        return ActionCost("count", energy.times(scale), (mac_id, gate_id, *entries))
+    if action == "activation":
+        entry_id = "pu.activation_energy_pj_per_element"
+        energy = technology.interval(entry_id)
+        return ActionCost("count", energy.times(scale), (entry_id, *entries))
+    return None
+
+
+def _sfu(chip: AcceleratorSpec, technology: Technology, action: str) -> ActionCost | None:
+    if action not in SFU_ACTIONS:
+        return None
+    scale, entries = dynamic_scale(chip, technology)
+    entry_id = f"sfu.{action}_energy_pj_per_element"
+    return ActionCost("count", technology.interval(entry_id).times(scale), (entry_id, *entries))
+
+
+def _sram(
+    chip: AcceleratorSpec, technology: Technology, family: str, access: str, size_bytes: int
+) -> ActionCost:
+    energy, points = interpolate(technology, family, f"{access}_energy_pj_per_bit", size_bytes)
+    scale, entries = dynamic_scale(chip, technology)
+    return ActionCost("bits", energy.times(scale), (*points, *entries))
+
+
+def _operand(
+    chip: AcceleratorSpec, technology: Technology, unit: str, action: str
+) -> ActionCost | None:
+    part, _, access = action.partition("_")
+    if part not in ("data", "mask") or access not in ("read", "write"):
+        return None
+    memory = chip.buffers.operand0 if unit == "operand0" else chip.buffers.operand1
+    size = chip.pu.vector_size
+    if part == "data":
+        bank_bytes = data_bank_bytes(memory.data_bytes, size)
+    else:
+        bank_bytes = mask_bank_bytes(memory.mask_bytes, size)
+    return _sram(chip, technology, "sram.bank", access, bank_bytes)
+
+
+def _auxiliary(chip: AcceleratorSpec, technology: Technology, action: str) -> ActionCost | None:
+    if action not in ("read", "write"):
+        return None
+    bank_bytes = data_bank_bytes(chip.buffers.auxiliary_bytes, chip.pu.vector_size)
+    return _sram(chip, technology, "sram.bank", action, bank_bytes)
+
+
+def _storage_sram(chip: AcceleratorSpec, technology: Technology, action: str) -> ActionCost | None:
+    if action not in ("read", "write") or "sram" not in chip.storage:
+        return None
+    capacity_bytes = chip.storage["sram"].capacity_bytes
+    return _sram(chip, technology, "sram.macro", action, capacity_bytes)
+
+
+def _reram(technology: Technology, medium: str, action: str) -> ActionCost | None:
+    if action not in ("read", "write"):
+        return None
+    return _single(technology, f"{medium}.{action}_energy_pj_per_bit", "bits")
+
+
+def _lpddr4(technology: Technology, action: str) -> ActionCost | None:
+    if action in ("read", "write"):
+        return _single(technology, f"lpddr4.{action}_energy_pj_per_bit", "bits")
+    if action == "activate":
+        return _single(technology, "lpddr4.activate_energy_pj", "count")
+    return None

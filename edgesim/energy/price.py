@@ -1,0 +1,133 @@
+"""Joules of a simulation run: every segment is priced once, then summed over sentences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgesim.energy.area import estimate_area
+from edgesim.energy.ledger import Ledger, price_segments
+from edgesim.energy.rows import breakdown_rows
+from edgesim.energy.static import static_powers
+from edgesim.energy.supply import regulator_loss
+from edgesim.hw.spec import AcceleratorSpec
+from edgesim.ir.interval import Interval
+from edgesim.ir.optrace import OpTrace
+from edgesim.ir.result import BreakdownRow, SourceUse
+from edgesim.ir.run import SimulationRun
+from edgesim.tech import Technology
+from edgesim.tech.provenance import lines_of_kind, source_uses
+
+J_PER_PJ = 1e-12
+ASSUMED = (
+    "the MAC energy of the processing element may hold part of its buffers; operand memories are "
+    "priced in full beside it",
+    "host energy is that of its busy cycles; while it waits for the accelerator it costs nothing",
+    "ticks in which several ops are in flight belong to the PU's op, else the SFU's, else the "
+    "host's: static energy is split by op kind after them",
+    "all that is on chip stands behind the regulator",
+)
+NOT_MODELLED = (
+    "power-on load, wake-up and idle time between sentences",
+    "clock tree beyond the processing element, wires between memory banks",
+    "energy of bus protocol, LPDDR4 controller and refresh beyond the published averages",
+    "supply generation for ReRAM reads",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class PricedRun:
+    """Energy of every sentence; rows of the arrays are value, low and high, (3, sentences) in J.
+
+    Low and high take all technology entries at the same end.
+    """
+
+    chip_energy_j: NDArray[np.float64]
+    offchip_energy_j: NDArray[np.float64]
+    host_energy_j: NDArray[np.float64]
+    breakdown: tuple[BreakdownRow, ...]
+    """Means per sentence; each of the groups unit, kind and layer sums to the total energy."""
+    area_mm2: Interval
+    area_parts_mm2: dict[str, Interval]
+    sources: tuple[SourceUse, ...]
+    assumed: tuple[str, ...]
+    fitted: tuple[str, ...]
+    not_modelled: tuple[str, ...]
+
+    @property
+    def energy_j(self) -> NDArray[np.float64]:
+        """Chip, off-chip memory and host together, (3, sentences)."""
+        return self.chip_energy_j + self.offchip_energy_j + self.host_energy_j
+
+    @property
+    def mean_chip_energy_j(self) -> Interval:
+        """Mean over sentences of the energy on chip."""
+        return _mean(self.chip_energy_j)
+
+    @property
+    def mean_offchip_energy_j(self) -> Interval:
+        """Mean over sentences of the energy of off-chip memory."""
+        return _mean(self.offchip_energy_j)
+
+    @property
+    def mean_host_energy_j(self) -> Interval:
+        """Mean over sentences of the energy of the host's busy cycles."""
+        return _mean(self.host_energy_j)
+
+    @property
+    def mean_energy_j(self) -> Interval:
+        """Mean over sentences of the whole energy."""
+        return _mean(self.energy_j)
+
+
+def price(
+    run: SimulationRun, trace: OpTrace, chip: AcceleratorSpec, technology: Technology
+) -> PricedRun:
+    """Energy of a run at the chip's operating point.
+
+    Dynamic energy is activity times entry; static power flows for each segment's duration; the
+    regulator's loss is a share of everything on chip. Raises TechnologyError for an action
+    without an entry or an entry without a value, InputError for an op that the trace lacks.
+    """
+    powers, storage_notes = static_powers(chip, technology)
+    ledger = Ledger(chip, technology)
+    priced = price_segments(run, trace, ledger, powers)
+    loss, loss_entries = regulator_loss(chip, technology)
+    priced = priced.with_loss(loss)
+    estimate = estimate_area(chip, technology)
+    entries = {*ledger.entries, *loss_entries, *estimate.entries}
+    entries.update(entry for power in powers for entry in power.entries)
+    per_sentence = {
+        account: _over_sentences(run, cells) * J_PER_PJ
+        for account, cells in priced.accounts().items()
+    }
+    return PricedRun(
+        chip_energy_j=per_sentence["chip"],
+        offchip_energy_j=per_sentence["offchip"],
+        host_energy_j=per_sentence["host"],
+        breakdown=breakdown_rows(run, priced),
+        area_mm2=estimate.total_mm2,
+        area_parts_mm2=estimate.parts_mm2,
+        sources=source_uses(technology, entries),
+        assumed=(*ASSUMED, *storage_notes, *lines_of_kind(technology, entries, "assumed")),
+        fitted=lines_of_kind(technology, entries, "fitted"),
+        not_modelled=(*NOT_MODELLED, *estimate.not_modelled),
+    )
+
+
+def _over_sentences(run: SimulationRun, cells: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Segment energies (segments, 3) summed along every sentence, (3, sentences)."""
+    sums = np.zeros((len(run.sentence_segments), 3))
+    lengths = np.array([len(sequence) for sequence in run.sentence_segments])
+    flat = np.array(
+        [index for sequence in run.sentence_segments for index in sequence], dtype=np.int64
+    )
+    np.add.at(sums, np.repeat(np.arange(len(lengths)), lengths), cells[flat])
+    return sums.T
+
+
+def _mean(rows: NDArray[np.float64]) -> Interval:
+    value, low, high = (float(mean) for mean in rows.mean(axis=1))
+    return Interval(value, low, high)

@@ -1,0 +1,110 @@
+"""Power that flows whenever the chip is powered, whatever it does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edgesim.energy.costs import Account
+from edgesim.energy.supply import leakage_scale
+from edgesim.hw.spec import AcceleratorSpec, storage_family
+from edgesim.ir.interval import Interval
+from edgesim.tech import Technology
+from edgesim.units import ceil_div
+
+KIB_BYTES = 2**10
+MIB_BYTES = 2**20
+HZ_PER_GHZ = 1e9
+SRAM_LEAKAGE = "sram.leakage_power_mw_per_kib"
+
+
+@dataclass(frozen=True)
+class StaticPower:
+    """Constant power of one part."""
+
+    unit: str
+    """Row of the breakdown that it belongs to."""
+    account: Account
+    power_mw: Interval
+    entries: tuple[str, ...]
+
+
+def placed_media(chip: AcceleratorSpec) -> tuple[str, ...]:
+    """Storage media that the placement names, in order of first mention."""
+    placement = chip.placement
+    names = [
+        *placement.embedding_weight, *placement.encoder_weight, *placement.offramp_weight,
+        *(medium for medium in placement.activation if medium != "sram"),
+    ]  # fmt: skip
+    return tuple(dict.fromkeys(names))
+
+
+def static_powers(
+    chip: AcceleratorSpec, technology: Technology
+) -> tuple[tuple[StaticPower, ...], tuple[str, ...]]:
+    """Every static power of a chip, and lines on what was assumed about its storage.
+
+    Leakage follows the voltage; the ADPLL follows the clock; standby of storage follows its
+    capacity. Storage that holds nothing under the placement is not powered.
+    """
+    powers = [*_buffers(chip, technology), _logic(chip, technology), _adpll(chip, technology)]
+    notes: list[str] = []
+    media = placed_media(chip)
+    for family, storage in chip.storage.items():
+        mine = [medium for medium in media if storage_family(medium) == family]
+        if not mine:
+            notes.append(f"{family} holds nothing under this placement and is not powered")
+            continue
+        if len(mine) > 1:
+            notes.append(f"{family} of several cell types: area and standby are those of {mine[0]}")
+        powers += _storage(chip, technology, mine[0], storage.capacity_bytes)
+    return tuple(powers), tuple(notes)
+
+
+def _buffers(chip: AcceleratorSpec, technology: Technology) -> list[StaticPower]:
+    buffers = chip.buffers
+    sizes = {
+        "operand0": buffers.operand0.data_bytes + buffers.operand0.mask_bytes,
+        "operand1": buffers.operand1.data_bytes + buffers.operand1.mask_bytes,
+        "auxiliary": buffers.auxiliary_bytes,
+    }
+    return [_sram_leakage(chip, technology, unit, size) for unit, size in sizes.items()]
+
+
+def _sram_leakage(
+    chip: AcceleratorSpec, technology: Technology, unit: str, size_bytes: int
+) -> StaticPower:
+    scale, entries = leakage_scale(chip, technology)
+    power = technology.interval(SRAM_LEAKAGE).scaled(size_bytes / KIB_BYTES).times(scale)
+    return StaticPower(unit, "chip", power, (SRAM_LEAKAGE, *entries))
+
+
+def _logic(chip: AcceleratorSpec, technology: Technology) -> StaticPower:
+    entry_id = "logic.leakage_power_mw_per_mac"
+    scale, entries = leakage_scale(chip, technology)
+    power = technology.interval(entry_id).scaled(chip.pu.vector_size**2).times(scale)
+    return StaticPower("logic leakage", "chip", power, (entry_id, *entries))
+
+
+def _adpll(chip: AcceleratorSpec, technology: Technology) -> StaticPower:
+    entry_id = "adpll.power_mw_per_ghz"
+    power = technology.interval(entry_id).scaled(chip.clock.frequency_hz / HZ_PER_GHZ)
+    return StaticPower("adpll", "chip", power, (entry_id,))
+
+
+def _storage(
+    chip: AcceleratorSpec, technology: Technology, medium: str, capacity_bytes: int
+) -> list[StaticPower]:
+    account: Account = "chip" if chip.storage[storage_family(medium)].on_chip else "offchip"  # type: ignore[index]
+    if medium == "sram":
+        return [_sram_leakage(chip, technology, "sram", capacity_bytes)]
+    if medium == "lpddr4":
+        device = "lpddr4.device_capacity_mib"
+        devices = ceil_div(capacity_bytes, round(technology.value(device) * MIB_BYTES))
+        names = ("lpddr4.background_power_mw", "lpddr4.refresh_power_mw")
+        return [
+            StaticPower(medium, account, technology.interval(name).scaled(devices), (name, device))
+            for name in names
+        ]
+    entry_id = f"{medium}.standby_power_mw_per_mib"
+    power = technology.interval(entry_id).scaled(capacity_bytes / MIB_BYTES)
+    return [StaticPower(medium, account, power, (entry_id,))]
