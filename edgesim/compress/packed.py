@@ -34,7 +34,7 @@ def pack(tensors: Mapping[str, NDArray[np.float32]], number_format: AdaptivFloat
     entries: dict[str, NDArray[np.generic]] = {}
     faults = []
     for name, tensor in tensors.items():
-        values = np.ascontiguousarray(tensor, dtype=np.float32)
+        values = np.asarray(tensor, dtype=np.float32)
         if not np.isfinite(values).all():
             faults.append(f"{name} holds NaN or infinite values")
             continue

@@ -73,7 +73,11 @@ def load_tokenizer(path: Path) -> Tokenizer:
     """The tokenizer of a `tokenizer.json`, with truncation and padding switched off."""
     if not path.is_file():
         raise InputError(f"{path}: no such file; a model folder needs its tokenizer.json")
-    tokenizer = Tokenizer.from_file(str(path))
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises nothing narrower
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: not a tokenizer.json ({reason}); restore the file") from None
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer

@@ -1,0 +1,136 @@
+"""Evaluation functions against cases worked out by hand and published intervals."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+
+from edgesim.compress.evaluate import (
+    accuracy_by_ramp,
+    choose_threshold,
+    early_exit,
+    entropy_nats,
+    exit_table,
+    paired_difference,
+    threshold_grid,
+    wilson_proportion,
+)
+from edgesim.errors import InputError
+
+
+def logits_of(probability_of_one: list[list[float]]) -> np.ndarray:
+    """Two-label logits with the given probabilities of label 1, (rows, ramps, 2)."""
+    p = np.array(probability_of_one)
+    return np.stack([np.log(1 - p), np.log(p)], axis=-1).astype(np.float32)
+
+
+def test_entropy_is_that_of_the_softmax() -> None:
+    got = entropy_nats(logits_of([[0.5, 0.9]]))
+    expected = -(0.9 * math.log(0.9) + 0.1 * math.log(0.1))
+    assert got[0] == pytest.approx([math.log(2), expected], abs=1e-6)
+
+
+@given(npst.arrays(np.float32, (4, 3), elements=st.floats(-1e4, 1e4, width=32)))
+def test_entropy_lies_between_zero_and_that_of_a_guess(logits: np.ndarray) -> None:
+    entropy = entropy_nats(logits)
+    assert (entropy >= 0).all()
+    assert (entropy <= math.log(3) + 1e-12).all()
+    assert entropy_nats(logits + np.float32(0)).tolist() == entropy.tolist()
+
+
+@pytest.mark.parametrize(
+    ("correct", "num", "low", "high"),
+    [
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ],
+)
+def test_the_wilson_interval_is_that_of_newcombe_1998(
+    correct: int, num: int, low: float, high: float
+) -> None:
+    """Literature: Newcombe, Statistics in Medicine 17 (1998), table I, method 3."""
+    proportion = wilson_proportion(correct, num)
+    assert proportion.value == correct / num
+    assert (proportion.low, proportion.high) == pytest.approx((low, high), abs=5e-5)
+
+
+def test_accuracy_is_counted_ramp_by_ramp() -> None:
+    logits = logits_of([[0.9, 0.9, 0.9], [0.9, 0.2, 0.2], [0.9, 0.9, 0.3], [0.2, 0.8, 0.8]])
+    ramps = accuracy_by_ramp(logits, np.array([1, 0, 0, 1]))
+    assert [(ramp.correct, ramp.num) for ramp in ramps] == [(1, 4), (3, 4), (4, 4)]
+
+
+def test_early_exit_by_hand() -> None:
+    """Rows leave at ramps 1, 2, 3; the second one leaves with a wrong answer."""
+    logits = logits_of([[0.99, 0.5, 0.1], [0.5, 0.99, 0.01], [0.5, 0.6, 0.7]])
+    point = early_exit(logits, np.array([1, 0, 1]), 0.1)
+    assert point.accuracy.correct == 2
+    assert point.average_exit_layer == pytest.approx(2.0)
+
+
+def test_threshold_zero_is_full_depth() -> None:
+    logits = logits_of([[0.99, 0.01], [0.99, 0.99]])
+    (point,) = exit_table(logits, np.array([0, 1]), [0.0])
+    assert point.accuracy.correct == 2
+    assert point.average_exit_layer == 2
+
+
+def test_the_grid_runs_from_zero_to_the_entropy_of_a_guess() -> None:
+    grid = threshold_grid(2)
+    assert grid[0] == 0
+    assert grid[-1] == 0.69
+    assert np.diff(grid) == pytest.approx(0.01)
+
+
+def test_the_chosen_threshold_spends_the_allowed_loss_and_no_more() -> None:
+    """Of 100 rows, full depth gets all; ramp 1 is wrong on 1 row at H = .2 and 3 more at H = .4."""
+    early = [0.99] * 96 + [0.04] + [0.13] * 3  # entropies .056, .168, .386
+    logits = logits_of([[p, 0.999] for p in early])
+    labels = np.ones(100, dtype=np.int64)
+    for points, correct in ((0, 100), (1, 99), (3.9, 99), (4, 96)):
+        chosen = choose_threshold(logits, labels, points)
+        assert chosen.accuracy.correct == correct
+    assert choose_threshold(logits, labels, 1).threshold == 0.17
+    assert choose_threshold(logits, labels, 4).threshold == 0.39
+
+
+@given(st.integers(0, 50), st.floats(0, 10))
+def test_a_chosen_threshold_never_loses_more_than_allowed(seed: int, points: float) -> None:
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(size=(30, 4, 2)).astype(np.float32)
+    labels = rng.integers(0, 2, size=30)
+    full = accuracy_by_ramp(logits, labels)[-1].value
+    assert choose_threshold(logits, labels, points).accuracy.value >= full - points / 100 - 1e-6
+
+
+def test_the_paired_difference_counts_only_rows_that_differ() -> None:
+    """Agresti and Min (2005): add 1/2 to each cell, then Wald."""
+    model = np.array([True] * 80 + [True] * 4 + [False] * 9 + [False] * 7)
+    reference = np.array([True] * 80 + [False] * 4 + [True] * 9 + [False] * 7)
+    pair = paired_difference(model, reference)
+    assert (pair.only_model_right, pair.only_reference_right) == (4, 9)
+    assert pair.difference == pytest.approx(-0.05)
+    centre, spread = -5 / 102, math.sqrt((4.5 + 9.5) - 25 / 102) / 102
+    assert pair.low == pytest.approx(centre - 1.959964 * spread, abs=1e-6)
+    assert pair.high == pytest.approx(centre + 1.959964 * spread, abs=1e-6)
+
+
+def test_equal_models_still_have_an_interval() -> None:
+    right = np.array([True, False] * 50)
+    pair = paired_difference(right, right)
+    assert pair.difference == 0
+    assert pair.low < 0 < pair.high
+
+
+def test_mismatched_rows_are_refused() -> None:
+    with pytest.raises(InputError, match="do not belong to 3 labels"):
+        accuracy_by_ramp(np.zeros((2, 3, 2), dtype=np.float32), np.zeros(3, dtype=np.int64))
+    with pytest.raises(InputError, match="paired comparison"):
+        paired_difference(np.zeros(3, dtype=bool), np.zeros(4, dtype=bool))

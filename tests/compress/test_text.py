@@ -1,0 +1,112 @@
+"""Reading TSV files, tokenising, batching by length."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgesim.compress.smoke import tiny_tokenizer
+from edgesim.compress.text import LabelledText, length_batches, load_tokenizer, read_tsv, tokenize
+from edgesim.errors import InputError
+
+
+def write(path: Path, content: str | bytes) -> Path:
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def test_a_glue_file_is_read_with_quotes_left_alone(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.tsv", "sentence\tlabel\nhe said \" no \t0\n'tis fine\t1\n\n")
+    text = read_tsv(path)
+    assert text.sentences == ('he said " no', "'tis fine")
+    assert text.labels is not None
+    assert text.labels.tolist() == [0, 1]
+
+
+def test_columns_may_stand_in_another_order_and_labels_may_be_missing(tmp_path: Path) -> None:
+    text = read_tsv(write(tmp_path / "t.tsv", "id\tsentence\n7\tgood film\n"))
+    assert text.sentences == ("good film",)
+    assert text.labels is None
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "header must name a column 'sentence'"),
+        ("text\tlabel\na\t1\n", "header must name a column 'sentence'"),
+        ("sentence\tlabel\n", "no sentences below the header"),
+        ("sentence\tlabel\ngood\t1\n \t0\n", r"t\.tsv:3: the sentence is empty"),
+        ("sentence\tlabel\ngood\n", r"t\.tsv:2: 1 columns, the header has 2"),
+        ("sentence\tlabel\ngood\tyes\n", r"t\.tsv:2: label 'yes'"),
+        ("sentence\tlabel\ngood\t-1\n", r"t\.tsv:2: label '-1'"),
+        (b"sentence\n\xff\xfe\n", "not UTF-8"),
+    ],
+)
+def test_a_malformed_file_is_refused_by_line(
+    tmp_path: Path, content: str | bytes, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        read_tsv(write(tmp_path / "t.tsv", content))
+
+
+def test_a_missing_file_says_what_is_expected(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no such file; expected a TSV"):
+        read_tsv(tmp_path / "none.tsv")
+
+
+def test_rows_are_taken_in_the_given_order() -> None:
+    text = LabelledText(("a", "b", "c"), np.array([0, 1, 2]))
+    taken = text.take([2, 0])
+    assert taken.sentences == ("c", "a")
+    assert taken.labels is not None
+    assert taken.labels.tolist() == [2, 0]
+
+
+def test_a_sentence_of_the_longest_length_passes_and_one_token_more_does_not() -> None:
+    tokenizer = tiny_tokenizer()
+    assert len(tokenize(tokenizer, ["the film is dull"], 6)[0]) == 6
+    with pytest.raises(InputError, match=r"sentence 2 has 7 tokens, the model allows 6"):
+        tokenize(tokenizer, ["the film is dull", "the film is very dull"], 6)
+
+
+def test_a_stored_tokenizer_neither_pads_nor_cuts(tmp_path: Path) -> None:
+    tokenizer = tiny_tokenizer()
+    tokenizer.enable_truncation(4)
+    tokenizer.enable_padding(length=9)
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    loaded = load_tokenizer(tmp_path / "tokenizer.json")
+    assert [len(ids) for ids in tokenize(loaded, ["film", "the film is very dull"], 9)] == [3, 7]
+
+
+@pytest.mark.parametrize("content", [None, "{", '{"model": 3}'])
+def test_a_missing_or_damaged_tokenizer_is_one_error(tmp_path: Path, content: str | None) -> None:
+    path = tmp_path / "tokenizer.json"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(InputError, match=r"tokenizer\.json"):
+        load_tokenizer(path)
+
+
+@given(
+    st.lists(st.integers(1, 12), min_size=1, max_size=40),
+    st.integers(1, 7),
+    st.one_of(st.none(), st.integers(0, 9)),
+)
+def test_batches_hold_every_row_once_and_pad_only_behind_its_tokens(
+    lengths: list[int], batch_size: int, seed: int | None
+) -> None:
+    tokens = [np.arange(1, length + 1) + 100 * row for row, length in enumerate(lengths)]
+    rng = None if seed is None else np.random.default_rng(seed)
+    seen = []
+    for batch in length_batches(tokens, batch_size, rng):
+        assert len(batch.rows) <= batch_size
+        for ids, mask, row in zip(batch.input_ids, batch.attention_mask, batch.rows, strict=True):
+            assert np.array_equal(ids[: len(tokens[row])], tokens[row])
+            assert mask.sum() == len(tokens[row])
+            assert not ids[mask == 0].any()
+            seen.append(int(row))
+    assert sorted(seen) == list(range(len(lengths)))
