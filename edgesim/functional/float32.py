@@ -102,7 +102,7 @@ def _execute_op(
 ) -> Array:
     if isinstance(op, Embedding):
         rows = {"token": ids, "position": np.arange(len(ids)), "type": np.zeros_like(ids)}
-        return weights[op.table][rows[op.index]]
+        return np.asarray(weights[op.table][rows[op.index]])
     operands = [values[name] for name in op.inputs]
     if isinstance(op, MatMul):
         product = operands[0] @ weights[op.weight].T

@@ -11,13 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.errors import InputError, LoweringError
-from edgesim.ir.ops import Embedding, Entropy, ExitCheck, Op
+from edgesim.ir.ops import AttentionScores, Embedding, Entropy, ExitCheck, Op
 from edgesim.ir.optrace import Layer, OpTrace, Tensor
 from edgesim.ir.size import Size
 from edgesim.lower.builder import Emitted
 from edgesim.lower.table import LoweredCalls
 
-_LAYER = re.compile(r"(?:^|\.)(?:encoder\.layer|albert_layer_groups\.\d+\.albert_layers)\.\d+$")
+_LAYER = re.compile(
+    r"(?:^|\.)(?:encoder\.layer|transformer\.layer|albert_layer_groups\.\d+\.albert_layers)\.\d+$"
+)
 _RAMP = re.compile(r"(?:^|\.)ramps\.(\d+)$")
 
 
@@ -54,7 +56,7 @@ def assemble(
     classes = _weight_classes(placed)
     values = {name: _frozen(weights[name]) for name in classes}
     _check_finite(values, options.model_class)
-    tensors = _tensors(placed, classes, values, options)
+    tensors = _weight_tensors(classes, values, options)
     for provisional, name in renamed.items():
         tensors[name] = Tensor(
             name, "activation", shapes[provisional], options.activation_format
@@ -84,13 +86,25 @@ def _place(emitted: Iterable[Emitted]) -> list[_Placed]:
                 section, layer = "layer", numbers.setdefault((path, repeat), len(numbers) + 1)
                 break
         placed.append(_Placed(item.op, item.call.module_path, section, layer))
-    beyond = sorted({p.path for p in placed if p.section == "ramp" and p.layer > len(numbers)})
+    _check_places(placed, len(numbers))
+    return placed
+
+
+def _check_places(placed: list[_Placed], num_layers: int) -> None:
+    """Off-ramps belong to layers, attention lies in layers."""
+    beyond = sorted({p.path for p in placed if p.section == "ramp" and p.layer > num_layers})
     if beyond:
         raise LoweringError(
-            f"off-ramps {', '.join(beyond)}: the model has {len(numbers)} encoder layers; an "
+            f"off-ramps {', '.join(beyond)}: the model has {num_layers} encoder layers; an "
             "off-ramp ramps.<i> belongs to layer i+1"
         )
-    return placed
+    stray = [p.path for p in placed if p.section != "layer" and isinstance(p.op, AttentionScores)]
+    if stray:
+        raise LoweringError(
+            f"attention outside of the encoder layers at {', '.join(stray)}; layers are told by "
+            "module path: encoder.layer.<i>, transformer.layer.<i> or "
+            "albert_layer_groups.<g>.albert_layers.<i>"
+        )
 
 
 def _add_exits(
@@ -100,6 +114,11 @@ def _add_exits(
     extended, known = list(placed), dict(shapes)
     for layer in sorted({p.layer for p in placed if p.section == "ramp"}):
         last = [p for p in placed if p.section == "ramp" and p.layer == layer][-1]
+        if known[last.op.output][:1] != (Size(1),):
+            raise LoweringError(
+                f"off-ramp at {last.path}: ends in {known[last.op.output][0].to_json()} rows; "
+                "an off-ramp pools the tokens and returns one row of logits"
+            )
         entropy, outcome = f"%entropy{layer}", f"%exit{layer}"
         known[entropy] = known[outcome] = (Size(1), Size(1))
         path = last.path[: last.path.index(f"ramps.{layer - 1}")] + f"ramps.{layer - 1}"
@@ -119,7 +138,7 @@ def _rename(placed: list[_Placed]) -> tuple[list[_Placed], dict[str, str]]:
     count = Counter((p.path, p.section, p.layer) for p in placed)
     layers: dict[str, set[int]] = {}
     for p in placed:
-        layers.setdefault(p.path, set()).add(p.layer)
+        layers.setdefault(p.path, set()).add(p.layer if p.section == "layer" else 0)
     used: Counter[str] = Counter()
     names: list[str] = []
     for p in placed:
@@ -173,10 +192,9 @@ def _check_finite(values: Mapping[str, NDArray[np.float32]], model_class: str) -
         )
 
 
-def _tensors(
-    placed: list[_Placed], classes: Mapping[str, str],
-    values: Mapping[str, NDArray[np.float32]], options: TraceOptions,
-) -> dict[str, Tensor]:  # fmt: skip
+def _weight_tensors(
+    classes: Mapping[str, str], values: Mapping[str, NDArray[np.float32]], options: TraceOptions
+) -> dict[str, Tensor]:
     return {
         name: Tensor(
             name, tensor_class, tuple(Size(n) for n in values[name].shape),

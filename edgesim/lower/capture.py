@@ -15,7 +15,7 @@ from torch.export import ExportedProgram
 from edgesim.ir.size import Size
 from edgesim.lower.example import read_example
 from edgesim.lower.export import export_model
-from edgesim.lower.fold import Known, dimension, fold, length_symbol, target_name
+from edgesim.lower.fold import Known, dimension, fold, length_symbol, target_name, token_ids_node
 from edgesim.lower.records import Call, Graph, Ref, references
 
 _REPEAT = re.compile(r"@(\d+)$")
@@ -32,7 +32,8 @@ def capture(model: nn.Module, example_inputs: Any = None) -> tuple[Graph, int | 
     example = read_example(model, example_inputs)
     program = export_model(model, example)
     known = fold(program, example)
-    symbol = length_symbol(program, example.token_ids)
+    token_ids = token_ids_node(program, example)
+    symbol = length_symbol(program, token_ids)
     calls = [
         _record(node, symbol)
         for node in program.graph.nodes
@@ -46,7 +47,7 @@ def capture(model: nn.Module, example_inputs: Any = None) -> tuple[Graph, int | 
     live = _live(calls, outputs)
     names = _weight_names(program, known, live)
     values = {names[n]: _array(known.weights[n]) for n in names}
-    graph = Graph(example.token_ids, tuple(live), outputs, known.constants, names, values)
+    graph = Graph(token_ids, tuple(live), outputs, known.constants, names, values)
     return graph, example.max_tokens
 
 

@@ -105,6 +105,12 @@ def read_example(model: nn.Module, example_inputs: Any) -> ExampleInputs:
     parameters = inspect.signature(model.forward).parameters.values()
     named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     names = [p.name for p in named]
+    elsewhere = sorted({str(p.device) for p in model.parameters()} - {"cpu"})
+    if elsewhere:
+        raise InputError(
+            f"{type(model).__name__}: parameters on {', '.join(elsewhere)}; move the model with "
+            ".cpu() first"
+        )
     if not names:
         raise InputError(f"{type(model).__name__}: its forward names no arguments to give ids to")
     given = _by_name(model, example_inputs, names)

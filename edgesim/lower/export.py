@@ -45,7 +45,7 @@ def export_model(model: nn.Module, example: ExampleInputs) -> ExportedProgram:
         for name, value in arguments.items()
     }
     with _undisturbed(model), torch.no_grad(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*were assigned during export.*")
+        warnings.filterwarnings("ignore", message="(?s).*assigned during export")
         try:
             return torch.export.export(model, (), arguments, dynamic_shapes=dynamic, strict=False)
         except Exception as error:

@@ -66,6 +66,20 @@ def dimension(size: Any, symbol: Any) -> Size | None:
     return Size(first - 2 * step, step)
 
 
+def _inputs(program: ExportedProgram, example: ExampleInputs, num_tokens: int) -> Probe:
+    """Arguments of the forward by the name of their graph node."""
+    specs = program.graph_signature.input_specs
+    nodes = [spec.arg.name for spec in specs if spec.kind == InputKind.USER_INPUT]
+    return dict(zip(nodes, example.at(num_tokens).values(), strict=True))
+
+
+def token_ids_node(program: ExportedProgram, example: ExampleInputs) -> str:
+    """Name of the graph node that holds the token ids."""
+    specs = program.graph_signature.input_specs
+    nodes = [spec.arg.name for spec in specs if spec.kind == InputKind.USER_INPUT]
+    return str(nodes[list(example.arguments).index(example.token_ids)])
+
+
 def length_symbol(program: ExportedProgram, token_ids: str) -> Any:
     """The symbol that stands for the sentence length."""
     node = next(n for n in program.graph.nodes if n.op == "placeholder" and n.name == token_ids)
@@ -78,7 +92,8 @@ class _Evaluator:
     def __init__(self, program: ExportedProgram, example: ExampleInputs) -> None:
         self.program = program
         self.example = example
-        self.symbol = length_symbol(program, example.token_ids)
+        self.token_ids = token_ids_node(program, example)
+        self.symbol = length_symbol(program, self.token_ids)
         self.depends: dict[str, frozenset[str]] = {}
         """What each value depends on: `tokens`, `weights`, `length`."""
 
@@ -86,7 +101,7 @@ class _Evaluator:
         """Known values of every node for one length."""
         known: Probe = {}
         specs = {spec.arg.name: spec for spec in self.program.graph_signature.input_specs}
-        inputs = self.example.at(num_tokens)
+        inputs = _inputs(self.program, self.example, num_tokens)
         for node in self.program.graph.nodes:
             if node.op == "placeholder":
                 self._placeholder(node, specs[node.name], inputs, known)
@@ -97,16 +112,16 @@ class _Evaluator:
     def _placeholder(self, node: fx.Node, spec: Any, inputs: Probe, known: Probe) -> None:
         depends: frozenset[str] = frozenset()
         if spec.kind == InputKind.USER_INPUT:
-            depends = frozenset({"tokens" if node.name == self.example.token_ids else "length"})
-            if node.name != self.example.token_ids:
-                known[node.name] = inputs.get(node.name)
+            depends = frozenset({"tokens" if node.name == self.token_ids else "length"})
+            if node.name != self.token_ids:
+                known[node.name] = inputs[node.name]
         else:
             stored: Any = self.program.state_dict.get(spec.target)
             if stored is None:
                 stored = self.program.constants.get(spec.target)
             known[node.name] = stored.detach() if isinstance(stored, Tensor) else stored
             trained = spec.kind == InputKind.PARAMETER
-            floating = isinstance(stored, Tensor) and stored.is_floating_point()
+            floating = isinstance(stored, Tensor) and stored.is_floating_point() and stored.dim()
             if trained or (floating and spec.kind == InputKind.BUFFER):
                 depends = frozenset({"weights"})
         self.depends[node.name] = depends

@@ -98,8 +98,9 @@ def _message(builder: Builder, output_faults: list[str], model_class: str) -> st
         for (target, path, reason), count in places.items()
     ]
     entries += output_faults
+    count_in_words = "1 operation" if len(entries) == 1 else f"{len(entries)} operations"
     return (
-        f"{model_class}: {len(entries)} operations cannot be lowered: {'; '.join(entries)}. "
+        f"{model_class}: {count_in_words} cannot be lowered: {'; '.join(entries)}. "
         "Replace them by linear layers, scaled-dot-product attention over all tokens, softmax, "
         "layer norm, relu, gelu or tanh, residual sums, mean- or first-token pooling and "
         "embeddings, or lower the part of the model without them"
