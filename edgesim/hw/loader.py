@@ -1,0 +1,220 @@
+"""Chip files: YAML with `extends`, dotted overrides, and every fault with file and line at once."""
+
+from __future__ import annotations
+
+import difflib
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from edgesim.errors import ChipError
+from edgesim.hw.spec import CHIP_KINDS, Chip
+from edgesim.paths import data_folder, data_names, data_path
+
+_Path = tuple[str | int, ...]
+
+
+@dataclass
+class _Source:
+    """Plain values of a chip description and where each of them was written."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    places: dict[_Path, str] = field(default_factory=dict)
+
+
+def chip_names() -> list[str]:
+    """Names of the chips that edgesim ships, sorted with n in numeric order."""
+    return sorted(
+        data_names("hwconfigs"), key=lambda name: (name.rstrip("0123456789"), len(name), name)
+    )
+
+
+def load_chip(name: str | Path, overrides: Mapping[str, Any] | None = None) -> Chip:
+    """The chip of a name or a YAML file, with overrides by dotted path applied.
+
+    Raises ChipError with every fault: unknown keys, wrong units, impossible values.
+    """
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml") or path.is_file():
+        if not path.is_file():
+            raise ChipError(f"{path}: no such chip file")
+    else:
+        path = data_path("hwconfigs", str(name))
+    source = _read(path, ())
+    for dotted, value in (overrides or {}).items():
+        _override(source, dotted, value)
+    return _validate(source, path)
+
+
+def _read(path: Path, seen: Sequence[Path]) -> _Source:
+    try:
+        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ChipError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(node, yaml.MappingNode):
+        raise ChipError(f"{path}:1: a chip file is a mapping with name, kind, clock, …")
+    own = _Source()
+    own.values = _plain(node, (), own, path)
+    parent = own.values.pop("extends", None)
+    if parent is None:
+        return own
+    base_path = path.parent / f"{parent}.yaml"
+    if not base_path.is_file():
+        base_path = data_folder("hwconfigs") / f"{parent}.yaml"
+    if not base_path.is_file() or base_path in (*seen, path):
+        raise ChipError(
+            f"{own.places[('extends',)]}: extends: got {parent!r}; "
+            f"{_close(str(parent), chip_names())}"
+        )
+    base = _read(base_path, (*seen, path))
+    base.places.update(own.places)
+    _merge(base.values, own.values)
+    return base
+
+
+def _plain(node: yaml.Node, at: _Path, source: _Source, path: Path) -> Any:
+    """Values of a YAML node; notes `file:line` of every key."""
+    if isinstance(node, yaml.MappingNode):
+        result = {}
+        for key_node, value_node in node.value:
+            key = str(key_node.value)
+            place = f"{path}:{key_node.start_mark.line + 1}"
+            if key in result:
+                raise ChipError(f"{place}: {key} is given twice; keep one")
+            source.places[(*at, key)] = place
+            result[key] = _plain(value_node, (*at, key), source, path)
+        return result
+    if isinstance(node, yaml.SequenceNode):
+        return [_plain(item, (*at, i), source, path) for i, item in enumerate(node.value)]
+    return yaml.SafeLoader("").construct_object(node)
+
+
+def _merge(base: dict[str, Any], update: Mapping[str, Any]) -> None:
+    for key, value in update.items():
+        if isinstance(value, Mapping) and isinstance(base.get(key), dict):
+            _merge(base[key], value)
+        else:
+            base[key] = value
+
+
+def _override(source: _Source, dotted: str, value: Any) -> None:
+    """Set one value by dotted path; spec names of fields work as well as their file keys."""
+    parts = dotted.split(".")
+    model: Any = CHIP_KINDS.get(str(source.values.get("kind")))
+    target = source.values
+    for position, part in enumerate(parts):
+        known = _keys(model, target)
+        key = known.get(part)
+        if key is None:
+            raise ChipError(
+                f"override {dotted}: no {part!r} in {'.'.join(parts[:position]) or 'the chip'}; "
+                f"{_close(part, list(known))}"
+            )
+        if position == len(parts) - 1:
+            target[key] = list(value) if isinstance(value, tuple) else value
+        else:
+            target = target.setdefault(key, {})
+            if not isinstance(target, dict):
+                raise ChipError(f"override {dotted}: {part} holds a value, no section")
+        source.places[tuple(_file_keys(source, parts[: position + 1]))] = f"override {dotted}"
+        model = _field_type(model, part)
+
+
+def _file_keys(source: _Source, parts: Sequence[str]) -> list[str]:
+    model: Any = CHIP_KINDS.get(str(source.values.get("kind")))
+    keys = []
+    for part in parts:
+        keys.append(_keys(model, {}).get(part, part))
+        model = _field_type(model, part)
+    return keys
+
+
+def _keys(model: Any, target: Mapping[str, Any]) -> dict[str, str]:
+    """Accepted names to file keys at one level."""
+    names = {key: key for key in target}
+    if isinstance(model, type) and issubclass(model, BaseModel):
+        for name, info in model.model_fields.items():
+            names[name] = names[info.alias or name] = info.alias or name
+    return names
+
+
+def _field_type(model: Any, part: str) -> Any:
+    """The section type below a field, looking through dict and optional types."""
+    if isinstance(model, type) and issubclass(model, BaseModel):
+        for name, info in model.model_fields.items():
+            if part in (name, info.alias):
+                return info.annotation
+        return None
+    if typing.get_origin(model) in (dict, Mapping):
+        return typing.get_args(model)[1]
+    if isinstance(model, types.UnionType):
+        return next((t for t in typing.get_args(model) if t is not type(None)), None)
+    return None
+
+
+def _close(word: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return f"{hint}allowed: {', '.join(sorted(known))}"
+
+
+def _validate(source: _Source, path: Path) -> Chip:
+    kind = source.values.get("kind")
+    model = CHIP_KINDS.get(str(kind))
+    if model is None:
+        place = source.places.get(("kind",), f"{path}:1")
+        raise ChipError(f"{place}: kind: got {kind!r}; allowed: {', '.join(CHIP_KINDS)}")
+    try:
+        return model.model_validate(source.values)
+    except ValidationError as error:
+        faults = [_fault(fault, source, model, path) for fault in error.errors()]
+        raise ChipError(
+            "\n".join(dict.fromkeys(line for block in faults for line in block))
+        ) from None
+
+
+def _fault(fault: Any, source: _Source, model: type[BaseModel], path: Path) -> list[str]:
+    """Lines of one pydantic fault: place, dotted path, what was given and what is allowed."""
+    location = tuple(part for part in fault["loc"] if part != "[key]")
+    place = next(
+        (
+            source.places[location[:length]]
+            for length in range(len(location), 0, -1)
+            if location[:length] in source.places
+        ),
+        f"{path}:1",
+    )
+    dotted = ".".join(str(part) for part in location)
+    message = fault["msg"].removeprefix("Value error, ")
+    if fault["type"] == "extra_forbidden":
+        section: Any = model
+        for part in location[:-1]:
+            section = _field_type(section, str(part))
+        message = f"unknown key; {_close(str(location[-1]), list(_keys(section, {}).values()))}"
+    elif fault["type"] == "missing":
+        message = "is missing"
+    elif fault["type"] not in ("value_error",):
+        message = f"got {fault['input']!r}; {message}"
+    if not location:
+        return [_model_fault(line, source, path) for line in message.splitlines()]
+    return [f"{place}: {dotted}: {message}"]
+
+
+def _model_fault(line: str, source: _Source, path: Path) -> str:
+    """Place a fault that a whole-chip check reports as `dotted: message`."""
+    dotted = tuple(line.split(":", 1)[0].split("."))
+    place = next(
+        (
+            source.places[dotted[:length]]
+            for length in range(len(dotted), 0, -1)
+            if dotted[:length] in source.places
+        ),
+        f"{path}:1",
+    )
+    return f"{place}: {line}"

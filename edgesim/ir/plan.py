@@ -1,0 +1,119 @@
+"""MappingPlan: how each op is cut, what stays on chip, what moves and when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class WeightChunk:
+    """A piece of a weight stream: whole column tiles, moved in one transfer."""
+
+    column_tiles: int
+    """Tiles of n output columns."""
+    stored_bits: int
+    """Packed rows (maximum over lanes), mask and biases, as they rest in storage."""
+    nonzeros: int
+    """Stored elements."""
+    mask_bits: int
+    """Bitmask of the chunk, padding included."""
+    live_vectors: int
+    """Vectors of n reduction elements with at least one non-zero."""
+
+
+@dataclass(frozen=True)
+class Spill:
+    """An activation tensor that an op loads from, or stores to, a medium behind the buffers."""
+
+    tensor: str
+    medium: str
+    bits: int
+    """Bits moved by one full pass over the tensor."""
+    passes: int
+    """How often the op moves the tensor."""
+
+
+@dataclass(frozen=True)
+class PlannedOp:
+    """One op on one unit. `repeats` counts heads or 1; dimensions are per repeat."""
+
+    name: str
+    kind: str
+    unit: str
+    """`pu`, `sfu`, `host`, or `fused` for an activation behind the accumulator."""
+    rows: int
+    reduction: int
+    """Reduction length of a product; row length of a vector op."""
+    columns: int
+    repeats: int = 1
+    row_blocks: tuple[int, ...] = ()
+    """Rows of each block of a product; weights stream once per block."""
+    order: str = "activation_resident"
+    """`activation_resident`, `row_blocked` or `weight_blocked`."""
+    medium: str = ""
+    """Where the weights or parameters rest."""
+    chunks: tuple[WeightChunk, ...] = ()
+    parameter_bits: int = 0
+    """Parameters moved before a vector op starts: gamma and beta."""
+    loads: tuple[Spill, ...] = ()
+    stores: tuple[Spill, ...] = ()
+    entry_stores: tuple[Spill, ...] = ()
+    """Tensors that were on chip before the segment and leave before its first op."""
+    table: str = ""
+    """Embedding table that the op reads."""
+    fused_activation: str | None = None
+    input_density: float = 1.0
+    input_null_fraction: float = 0.0
+    second_density: float = 1.0
+    output_density: float = 1.0
+
+    @property
+    def weight_passes(self) -> int:
+        """How often the weight stream is moved."""
+        return len(self.row_blocks) if self.order == "row_blocked" else 1
+
+    @property
+    def traffic_bits(self) -> int:
+        """Storage bits that the op moves."""
+        weights = sum(chunk.stored_bits for chunk in self.chunks) * self.weight_passes
+        moved = (*self.loads, *self.stores, *self.entry_stores)
+        spills = sum(spill.bits * spill.passes for spill in moved)
+        return weights + self.parameter_bits + spills
+
+
+@dataclass(frozen=True)
+class EmbeddingRead:
+    """Reading one row of a table: what it moves from its medium."""
+
+    medium: str
+    table: str
+    bits: int
+    """Pointer, scanned masks, own mask and packed data."""
+
+
+@dataclass(frozen=True)
+class SegmentPlan:
+    """Ops between two barriers: the embedding, one layer, one off-ramp or the epilogue."""
+
+    label: str
+    layer: int
+    num_tokens: int
+    ops: tuple[PlannedOp, ...]
+    embedding_reads: tuple[EmbeddingRead, ...] = ()
+    stream_slots: int = 2
+    """Chunks of the weight stream that fit on chip at once."""
+    spilled_tensors: tuple[str, ...] = ()
+    resident_bits_peak: int = 0
+    """Most activation data bits on chip at once, stream buffers excluded."""
+
+    @property
+    def traffic_bits(self) -> int:
+        """Storage bits that the segment moves."""
+        return sum(op.traffic_bits for op in self.ops) + sum(r.bits for r in self.embedding_reads)
+
+    @property
+    def compulsory_bits(self) -> int:
+        """Storage bits that no plan can avoid: every weight and embedding row once."""
+        weights = sum(chunk.stored_bits for op in self.ops for chunk in op.chunks)
+        parameters = sum(op.parameter_bits for op in self.ops)
+        return weights + parameters + sum(read.bits for read in self.embedding_reads)

@@ -1,0 +1,127 @@
+"""Ops of a segment with their dimensions filled in: what residency and planning work on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from edgesim.hw.spec import AcceleratorSpec
+from edgesim.ir.infeasible import Infeasible
+from edgesim.ir.ops import (
+    Activation,
+    AttentionContext,
+    AttentionScores,
+    Entropy,
+    ExitCheck,
+    MatMul,
+    Op,
+)
+from edgesim.ir.optrace import OpTrace
+
+VECTOR_KINDS = ("softmax", "layernorm", "add", "entropy")
+
+
+@dataclass(frozen=True)
+class Draft:
+    """One op at one sequence length, before blocks and spills are chosen."""
+
+    op: Op
+    unit: str
+    rows: int
+    reduction: int
+    columns: int
+    repeats: int
+    inputs: tuple[str, ...]
+    """Activation tensors read; attention internals left out."""
+    output: str | None
+    """Activation tensor written; None for attention internals and scalars."""
+    fused_activation: str | None = None
+
+    @property
+    def is_product(self) -> bool:
+        """Whether the op runs on the MAC array."""
+        return self.unit == "pu"
+
+    @property
+    def in_attention(self) -> bool:
+        """Whether the op belongs to the per-head loop."""
+        return self.op.kind in ("attention_scores", "softmax", "attention_context")
+
+
+def draft_ops(
+    trace: OpTrace, chip: AcceleratorSpec, ops: Sequence[Op], num_tokens: int
+) -> list[Draft] | Infeasible:
+    """Drafts of a segment's ops; activations that the chip applies as it drains are fused."""
+    drafts: list[Draft] = []
+    missing: list[str] = []
+    num_heads = 1
+    for op in _head_loop_together(ops):
+        previous = drafts[-1] if drafts else None
+        if isinstance(op, Activation) and _fuses(chip, op, previous):
+            assert previous is not None
+            drafts[-1] = replace(previous, output=op.output, fused_activation=op.function)
+            drafts.append(replace(_simple(trace, op, "fused", num_tokens, None), inputs=()))
+            continue
+        if isinstance(op, AttentionScores):
+            num_heads = op.num_heads
+        draft = _draft(trace, chip, op, num_tokens, num_heads)
+        if draft.unit == "host" and chip.host.fallback == "none":
+            missing.append(f"{op.name} ({op.kind})")
+        drafts.append(draft)
+    if missing:
+        return Infeasible(
+            f"{chip.name} without host fallback lacks: {', '.join(missing)}", len(missing), 0,
+            "ops", ("host.fallback", "sfu.vector_ops", "pu.activation_functions"),
+        )  # fmt: skip
+    return drafts
+
+
+def _head_loop_together(ops: Sequence[Op]) -> list[Op]:
+    """The ops with the relayout of V ahead of the scores, so that heads run one by one."""
+    kinds = [op.kind for op in ops]
+    if "attention_scores" not in kinds:
+        return list(ops)
+    start = kinds.index("attention_scores")
+    stop = kinds.index("attention_context")
+    early = [op for op in ops[start:stop] if op.kind == "relayout"]
+    rest = [op for op in ops[start:] if op not in early]
+    return [*ops[:start], *early, *rest]
+
+
+def _fuses(chip: AcceleratorSpec, op: Activation, previous: Draft | None) -> bool:
+    return (
+        op.function in chip.pu.activation_functions
+        and previous is not None
+        and isinstance(previous.op, MatMul)
+        and previous.output == op.inputs[0]
+    )
+
+
+def _simple(
+    trace: OpTrace, op: Op, unit: str, num_tokens: int, output: str | None, repeats: int = 1
+) -> Draft:
+    dims = trace.tensors[op.inputs[0] if op.inputs else op.output].dims(num_tokens)
+    rows = 1
+    for size in dims[:-1]:
+        rows *= size
+    return Draft(op, unit, rows // repeats, dims[-1], dims[-1], repeats, op.inputs, output)
+
+
+def _draft(trace: OpTrace, chip: AcceleratorSpec, op: Op, num_tokens: int, num_heads: int) -> Draft:
+    if isinstance(op, MatMul):
+        draft = _simple(trace, op, "pu", num_tokens, op.output)
+        return replace(draft, columns=trace.tensors[op.weight].dims(0)[0])
+    if isinstance(op, AttentionScores):
+        return Draft(op, "pu", num_tokens, op.head_size, num_tokens, op.num_heads, op.inputs, None)
+    if isinstance(op, AttentionContext):
+        return Draft(
+            op, "pu", num_tokens, num_tokens, op.head_size, op.num_heads, op.inputs[1:], op.output
+        )
+    if op.kind == "softmax":
+        return replace(_simple(trace, op, "sfu", num_tokens, None, num_heads), inputs=())
+    if op.kind in VECTOR_KINDS or op.kind in chip.sfu.vector_ops:
+        output = None if isinstance(op, Entropy) else op.output
+        return _simple(trace, op, "sfu", num_tokens, output)
+    if isinstance(op, ExitCheck):
+        return _simple(trace, op, "exit", num_tokens, None)
+    return _simple(trace, op, "host", num_tokens, op.output)

@@ -1,0 +1,105 @@
+"""Embedding tables in storage: pruned rows behind pointers, most frequent rows first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgesim.ir.plan import EmbeddingRead
+from edgesim.units import ceil_div
+
+
+@dataclass(frozen=True, eq=False)
+class StoredTable:
+    """One embedding table packed per lane in blocks of rows, in placement order.
+
+    A row is read through its block's pointer (one offset per lane), a scan of the masks before it
+    in the block, its own mask, and its packed data (the fullest lane of the row).
+    """
+
+    name: str
+    block_bits: NDArray[np.int64]
+    """Stored bits of each block, pointer included."""
+    rank_of_row: NDArray[np.int64]
+    """Position of each row in placement order."""
+    row_read_bits: NDArray[np.int64]
+    """Bits moved to read a row, by row number."""
+    rows_per_block: int
+
+    @property
+    def stored_bits(self) -> int:
+        """Bits of the whole table."""
+        return int(self.block_bits.sum())
+
+
+def stored_table(
+    name: str, mask: NDArray[np.bool_], order: NDArray[np.int64], vector_size: int,
+    element_bits: int, rows_per_block: int, pointer_bits: int,
+) -> StoredTable:  # fmt: skip
+    """Pack a table's non-zero mask (rows, width); `order` lists rows as they are placed."""
+    rows, width = mask.shape
+    vectors = ceil_div(width, vector_size)
+    padded = np.zeros((rows, vectors * vector_size), dtype=np.bool_)
+    padded[:, :width] = mask
+    lanes = padded.reshape(rows, vectors, vector_size).sum(axis=1, dtype=np.int64)[order]
+    num_blocks = ceil_div(rows, rows_per_block)
+    starts = np.arange(num_blocks) * rows_per_block
+    block_lanes = np.add.reduceat(lanes, starts, axis=0)
+    block_rows = np.minimum(rows - starts, rows_per_block)
+    mask_bits = vectors * vector_size
+    pointer = vector_size * pointer_bits
+    block_bits = (
+        block_lanes.max(axis=1) * vector_size * element_bits + block_rows * mask_bits + pointer
+    )
+    rank_of_row = np.empty(rows, dtype=np.int64)
+    rank_of_row[order] = np.arange(rows)
+    in_block = np.arange(rows) % rows_per_block
+    read_by_rank = (
+        pointer + (in_block + 1) * mask_bits + lanes.max(axis=1) * vector_size * element_bits
+    )
+    return StoredTable(name, block_bits, rank_of_row, read_by_rank[rank_of_row], rows_per_block)
+
+
+@dataclass(frozen=True, eq=False)
+class PlacedTable:
+    """A stored table spread over media: whole blocks, in order, each to the first with room."""
+
+    table: StoredTable
+    media: tuple[str, ...]
+    first_blocks: tuple[int, ...]
+    """Number of the first block in each medium; the last medium takes the rest."""
+
+    def medium_of(self, row: int) -> int:
+        """Index into `media` of the medium that holds a row."""
+        block = int(self.table.rank_of_row[row]) // self.table.rows_per_block
+        return int(np.searchsorted(np.array(self.first_blocks), block, side="right")) - 1
+
+    def read(self, row: int) -> EmbeddingRead:
+        """What reading a row moves, and from where."""
+        medium = self.media[self.medium_of(row)]
+        return EmbeddingRead(medium, self.table.name, int(self.table.row_read_bits[row]))
+
+    def bits_in(self, index: int) -> int:
+        """Stored bits in the medium of that index."""
+        stops = (*self.first_blocks[1:], len(self.table.block_bits))
+        return int(self.table.block_bits[self.first_blocks[index] : stops[index]].sum())
+
+
+def place_table(
+    table: StoredTable, media: tuple[str, ...], free_bits: dict[str, int]
+) -> PlacedTable | int:
+    """Spread a table over media, taking from `free_bits`; the missing bits if it does not fit."""
+    first_blocks = []
+    position = 0
+    for medium in media:
+        first_blocks.append(position)
+        cumulative = np.cumsum(table.block_bits[position:])
+        count = int(np.searchsorted(cumulative, free_bits[medium], side="right"))
+        if count:
+            free_bits[medium] -= int(cumulative[count - 1])
+        position += count
+    if position < len(table.block_bits):
+        return int(table.block_bits[position:].sum())
+    return PlacedTable(table, media, tuple(first_blocks))

@@ -1,0 +1,157 @@
+"""Where every weight rests: ordered media per tensor class, capacity enforced."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgesim.hw.spec import AcceleratorSpec, storage_family
+from edgesim.ir.infeasible import Infeasible
+from edgesim.ir.ops import Embedding, LayerNorm, MatMul
+from edgesim.ir.optrace import OpTrace
+from edgesim.ir.plan import WeightChunk
+from edgesim.mapping.embedding import PlacedTable, place_table, stored_table
+from edgesim.mapping.stored import column_tiles, weight_chunks
+from edgesim.numerics.formats import format_bits
+
+
+@dataclass(frozen=True, eq=False)
+class StoredWeight:
+    """A product's weight matrix, or a vector of parameters, at rest."""
+
+    medium: str
+    chunks: tuple[WeightChunk, ...]
+    stored_bits: int
+    nonzeros: int
+
+
+@dataclass(frozen=True, eq=False)
+class Placement:
+    """Every weight of a trace on a chip."""
+
+    weights: dict[str, StoredWeight]
+    """Matrices with their bias, by weight tensor; parameter vectors by tensor."""
+    tables: dict[str, PlacedTable]
+    spilled_bits: dict[str, int]
+    """Bits per tensor class that rest behind their first medium."""
+    stored_bits: dict[str, int]
+    """Bits per tensor class."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """A line per class that spills."""
+        return tuple(
+            f"{bits / 8:,.0f} of {self.stored_bits[name] / 8:,.0f} bytes of {name} spill behind "
+            f"their first medium"
+            for name, bits in self.spilled_bits.items()
+            if bits
+        )
+
+
+def tensor_bits(trace: OpTrace, chip: AcceleratorSpec, name: str) -> int:
+    """Bits per element of a tensor: its own format, else the chip's native one."""
+    return format_bits(trace.tensors[name].number_format or chip.pu.number_format)
+
+
+def row_order(trace: OpTrace, table: str, index: str) -> NDArray[np.int64]:
+    """Rows of a table as they are placed: most frequent tokens first, else by number."""
+    rows = trace.tensors[table].dims(0)[0]
+    if index != "token" or trace.token_counts is None:
+        return np.arange(rows)
+    return np.argsort(-trace.token_counts[:rows], kind="stable")
+
+
+def place(trace: OpTrace, chip: AcceleratorSpec) -> Placement | Infeasible:
+    """Place embeddings, then encoder and off-ramp weights in trace order."""
+    free = _free_bits(chip)
+    result = Placement({}, {}, {}, {})
+    failure = _place_tables(trace, chip, free, result)
+    if failure is not None:
+        return failure
+    for op in trace.all_ops():
+        names: tuple[str, ...] = ()
+        if isinstance(op, MatMul):
+            names = (op.weight,)
+        elif isinstance(op, LayerNorm):
+            names = (op.gamma, op.beta)
+        for name in names:
+            if name not in result.weights:
+                bias = op.bias if isinstance(op, MatMul) else None
+                failure = _place_weight(trace, chip, free, result, name, bias)
+                if failure is not None:
+                    return failure
+    return result
+
+
+def _free_bits(chip: AcceleratorSpec) -> dict[str, int]:
+    """Free bits per storage family."""
+    return {family: storage.capacity_bytes * 8 for family, storage in chip.storage.items()}
+
+
+def _place_tables(
+    trace: OpTrace, chip: AcceleratorSpec, free: dict[str, int], result: Placement
+) -> Infeasible | None:
+    ops = [op for op in trace.all_ops() if isinstance(op, Embedding)]
+    media = chip.placement.embedding_weight
+    for op in sorted(ops, key=lambda op: op.index == "token"):
+        if op.table in result.tables:
+            continue
+        table = stored_table(
+            op.table, trace.weight_mask(op.table), row_order(trace, op.table, op.index),
+            chip.pu.vector_size, tensor_bits(trace, chip, op.table),
+            chip.embedding.rows_per_pointer, chip.embedding.pointer_bits,
+        )  # fmt: skip
+        room = {medium: free[storage_family(medium)] for medium in media}
+        placed = place_table(table, media, room)
+        if isinstance(placed, int):
+            return _no_room("embedding_weight", op.table, placed, 0, media)
+        for medium in media:
+            free[storage_family(medium)] = room[medium]
+        result.tables[op.table] = placed
+        spilled = sum(placed.bits_in(i) for i in range(1, len(media)))
+        _count(result, "embedding_weight", table.stored_bits, spilled)
+    return None
+
+
+def _place_weight(
+    trace: OpTrace, chip: AcceleratorSpec, free: dict[str, int], result: Placement,
+    name: str, bias: str | None,
+) -> Infeasible | None:  # fmt: skip
+    tensor = trace.tensors[name]
+    media: tuple[str, ...] = getattr(chip.placement, tensor.tensor_class)
+    bits = tensor_bits(trace, chip, name)
+    mask = trace.weight_mask(name)
+    chunks: tuple[WeightChunk, ...] = ()
+    if mask.ndim == 2:
+        bias_bits = 0 if bias is None else tensor_bits(trace, chip, bias)
+        tiles = column_tiles(mask, chip.pu.vector_size)
+        chunks = weight_chunks(tiles, bits, bias_bits, chip.dma.chunk_bytes * 8)
+        stored = sum(chunk.stored_bits for chunk in chunks)
+    else:
+        stored = mask.size * bits
+    for position, medium in enumerate(media):
+        family = storage_family(medium)
+        if free[family] >= stored:
+            free[family] -= stored
+            result.weights[name] = StoredWeight(medium, chunks, stored, int(mask.sum()))
+            _count(result, tensor.tensor_class, stored, stored if position else 0)
+            return None
+    room = max(free[storage_family(medium)] for medium in media)
+    return _no_room(tensor.tensor_class, name, stored, room, media)
+
+
+def _count(result: Placement, tensor_class: str, stored: int, spilled: int) -> None:
+    result.stored_bits[tensor_class] = result.stored_bits.get(tensor_class, 0) + stored
+    result.spilled_bits[tensor_class] = result.spilled_bits.get(tensor_class, 0) + spilled
+
+
+def _no_room(
+    tensor_class: str, name: str, demand_bits: int, room_bits: int, media: tuple[str, ...]
+) -> Infeasible:
+    levers = [f"storage.{storage_family(medium)}.capacity" for medium in media]
+    return Infeasible(
+        f"{tensor_class} {name} in {' then '.join(media)}", demand_bits / 8, room_bits / 8,
+        "bytes", (*levers, f"placement.{tensor_class}"),
+    )  # fmt: skip

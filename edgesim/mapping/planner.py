@@ -1,0 +1,221 @@
+"""The mapper: segments of a trace on a chip, for one sentence length at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgesim.errors import InfeasibleError
+from edgesim.hw.spec import AcceleratorSpec
+from edgesim.ir.infeasible import Infeasible
+from edgesim.ir.ops import Embedding, LayerNorm, MatMul, Op
+from edgesim.ir.optrace import OpTrace
+from edgesim.ir.plan import EmbeddingRead, PlannedOp, SegmentPlan, Spill
+from edgesim.mapping.draft import Draft, draft_ops
+from edgesim.mapping.placement import Placement, place, tensor_bits
+from edgesim.mapping.residency import Budget, OpChoice, Residency, ResidencySearch, Shortage
+from edgesim.numerics.formats import format_bits
+
+
+class Mapper:
+    """Plans segments of one trace on one chip; equal requests return the same plan.
+
+    Raises InfeasibleError where the trace does not fit; `why_infeasible` gives it as a value.
+    """
+
+    def __init__(self, trace: OpTrace, chip: AcceleratorSpec) -> None:
+        self.trace = trace
+        self.chip = chip
+        placement = place(trace, chip)
+        if isinstance(placement, Infeasible):
+            raise InfeasibleError(placement.message(), placement)
+        self.placement: Placement = placement
+        self._plans: dict[tuple[str, int], SegmentPlan] = {}
+
+    def embedding(self, num_tokens: int, token_ids: NDArray[np.int64] | None) -> SegmentPlan:
+        """The prologue of one sentence; without token ids it reads the most frequent rows."""
+        plan = self._segment("embedding", 0, self.trace.prologue, num_tokens)
+        return SegmentPlan(
+            plan.label, plan.layer, plan.num_tokens, plan.ops,
+            self._reads(num_tokens, token_ids), plan.stream_slots, plan.spilled_tensors,
+            plan.resident_bits_peak,
+        )  # fmt: skip
+
+    def layer(self, index: int, num_tokens: int) -> SegmentPlan:
+        """Encoder layer `index`, 1-based, without its off-ramp."""
+        return self._segment(f"layer {index}", index, self.trace.layers[index - 1].ops, num_tokens)
+
+    def ramp(self, index: int, num_tokens: int) -> SegmentPlan:
+        """The off-ramp behind layer `index`, 1-based."""
+        ops = self.trace.layers[index - 1].ramp
+        return self._segment(f"off-ramp {index}", index, ops, num_tokens)
+
+    def epilogue(self, num_tokens: int) -> SegmentPlan | None:
+        """Ops behind the last layer that belong to no off-ramp; None if there are none."""
+        if not self.trace.epilogue:
+            return None
+        layer = self.trace.num_layers + 1
+        return self._segment("epilogue", layer, self.trace.epilogue, num_tokens)
+
+    def _segment(self, label: str, layer: int, ops: Sequence[Op], num_tokens: int) -> SegmentPlan:
+        key = (label, num_tokens)
+        if key not in self._plans:
+            planned = self._plan(label, layer, ops, num_tokens)
+            if isinstance(planned, Infeasible):
+                raise InfeasibleError(planned.message(), planned)
+            self._plans[key] = planned
+        return self._plans[key]
+
+    def _plan(
+        self, label: str, layer: int, ops: Sequence[Op], num_tokens: int
+    ) -> SegmentPlan | Infeasible:
+        drafts = draft_ops(self.trace, self.chip, ops, num_tokens)
+        if isinstance(drafts, Infeasible):
+            return drafts
+        slots, slot_bits = self._stream_slots(drafts)
+        if slots == 0:
+            levers = ("dma.chunk", "buffers.operand0.data", "pu.vector_size")
+            room = self.chip.buffers.operand0.data_bytes
+            return Infeasible(f"weight tile of {label}", slot_bits / 8, room, "bytes", levers)
+        found = self._residency(drafts, num_tokens, slots * slot_bits, label)
+        while isinstance(found, Shortage) and slots > 1:
+            slots -= 1
+            found = self._residency(drafts, num_tokens, slots * slot_bits, label)
+        if isinstance(found, Shortage):
+            return Infeasible(
+                f"activations of {found.op} at S={num_tokens} in the operand memories",
+                found.demand_bits / 8, found.room_bits / 8, "bytes",
+                ("buffers.operand0.data", "buffers.operand1.data", "placement.activation"),
+            )  # fmt: skip
+        entries = self._entry_stores(drafts, found, num_tokens)
+        planned = tuple(
+            self._planned(draft, choice, found.spilled, num_tokens, entries if i == 0 else ())
+            for i, (draft, choice) in enumerate(zip(drafts, found.choices, strict=True))
+        )
+        return SegmentPlan(
+            label, layer, num_tokens, planned, (), slots, tuple(sorted(found.spilled)),
+            found.peak_bits,
+        )  # fmt: skip
+
+    def _stream_slots(self, drafts: Sequence[Draft]) -> tuple[int, int]:
+        """How many chunks of the weight stream fit at once, and the bits of the largest."""
+        largest = max(
+            (chunk.stored_bits for draft in drafts for chunk in self._chunks(draft)), default=0
+        )
+        room = self.chip.buffers.operand0.data_bytes * 8
+        if self.chip.buffers.operand0.ports == "1R1W" and 2 * largest <= room:
+            return 2, largest
+        return (1, largest) if largest <= room else (0, largest)
+
+    def _chunks(self, draft: Draft) -> tuple:  # type: ignore[type-arg]
+        if isinstance(draft.op, MatMul):
+            return self.placement.weights[draft.op.weight].chunks
+        return ()
+
+    def _activation_bits(self, name: str, num_tokens: int) -> int:
+        """Data bits of an activation on chip, rounded up to whole elements."""
+        tensor = self.trace.tensors[name]
+        bits = tensor_bits(self.trace, self.chip, name)
+        return int(np.ceil(tensor.num_elements(num_tokens) * tensor.density)) * bits
+
+    def _residency(
+        self, drafts: Sequence[Draft], num_tokens: int, stream_bits: int, label: str
+    ) -> Residency | Shortage:
+        names = {name for draft in drafts for name in (*draft.inputs, draft.output) if name}
+        chip = self.chip
+        pool = (chip.buffers.operand0.data_bytes + chip.buffers.operand1.data_bytes) * 8
+        chunk_columns = [
+            max((c.column_tiles for c in self._chunks(d)), default=0) * chip.pu.vector_size
+            for d in drafts
+        ]
+        weight_bits = [sum(c.stored_bits for c in self._chunks(d)) for d in drafts]
+        kept = {drafts[-1].output or ""} | ({drafts[0].inputs[0]} if "ramp" in label else set())
+        budget = Budget(
+            pool_bits=pool - stream_bits,
+            operand_bits=chip.buffers.operand1.data_bytes * 8,
+            vector_size=chip.pu.vector_size,
+            element_bits=format_bits(chip.pu.number_format),
+            may_spill=len(chip.placement.activation) > 1,
+        )
+        bits = {name: self._activation_bits(name, num_tokens) for name in names}
+        search = ResidencySearch(
+            drafts, bits, weight_bits, chunk_columns, budget, frozenset(kept - {""})
+        )
+        return search.solve()
+
+    def _entry_stores(
+        self, drafts: Sequence[Draft], found: Residency, num_tokens: int
+    ) -> tuple[Spill, ...]:
+        """Stores of spilled tensors that were on chip when the segment began."""
+        produced = {draft.output for draft in drafts}
+        return tuple(
+            Spill(name, self.chip.placement.activation[-1], self._spill_bits(name, num_tokens), 1)
+            for name in sorted(found.spilled)
+            if name not in produced
+        )
+
+    def _spill_bits(self, name: str, num_tokens: int) -> int:
+        """Bits moved for a spilled activation: packed data and its mask."""
+        return self._activation_bits(name, num_tokens) + self.trace.tensors[name].num_elements(
+            num_tokens
+        )
+
+    def _planned(
+        self, draft: Draft, choice: OpChoice, spilled: frozenset[str], num_tokens: int,
+        entry_stores: tuple[Spill, ...],
+    ) -> PlannedOp:  # fmt: skip
+        op = draft.op
+        medium, parameter_bits = "", 0
+        if isinstance(op, MatMul):
+            medium = self.placement.weights[op.weight].medium
+        elif isinstance(op, LayerNorm):
+            medium = self.placement.weights[op.gamma].medium
+            parameter_bits = sum(self.placement.weights[n].stored_bits for n in op.weights)
+        spill_medium = self.chip.placement.activation[-1]
+        loads = tuple(
+            Spill(name, spill_medium, self._spill_bits(name, num_tokens), choice.load_passes)
+            for name in draft.inputs
+            if name in spilled
+        )
+        stores: tuple[Spill, ...] = ()
+        if draft.output in spilled and draft.output is not None:
+            bits = self._spill_bits(draft.output, num_tokens)
+            stores = (Spill(draft.output, spill_medium, bits, 1),)
+        tensors = self.trace.tensors
+        first = tensors[op.inputs[0]] if op.inputs else None
+        return PlannedOp(
+            name=op.name, kind=op.kind, unit=draft.unit, rows=draft.rows,
+            reduction=draft.reduction, columns=draft.columns, repeats=draft.repeats,
+            row_blocks=choice.row_blocks, order=choice.order, medium=medium,
+            chunks=self._chunks(draft), parameter_bits=parameter_bits, loads=loads, stores=stores,
+            entry_stores=entry_stores, table=op.table if isinstance(op, Embedding) else "",
+            fused_activation=draft.fused_activation,
+            input_density=first.density if first else 1.0,
+            input_null_fraction=(first.null_vector_fraction or 0.0) if first else 0.0,
+            second_density=tensors[op.inputs[1]].density if len(op.inputs) > 1 else 1.0,
+            output_density=tensors[op.output].density,
+        )  # fmt: skip
+
+    def _reads(
+        self, num_tokens: int, token_ids: NDArray[np.int64] | None
+    ) -> tuple[EmbeddingRead, ...]:
+        """Row reads of every table: a row per token and position, one row for the type."""
+        reads: list[EmbeddingRead] = []
+        for op in self.trace.prologue:
+            if not isinstance(op, Embedding):
+                continue
+            table = self.placement.tables[op.table]
+            if op.index == "position":
+                rows: Sequence[int] = range(num_tokens)
+            elif op.index == "type":
+                rows = [0]
+            elif token_ids is not None:
+                rows = [int(row) for row in token_ids]
+                rows += [0] * (num_tokens - len(rows))
+            else:
+                order = np.argsort(table.table.rank_of_row)
+                rows = [int(row) for row in np.resize(order, num_tokens)]
+            reads.extend(table.read(row) for row in rows)
+        return tuple(reads)

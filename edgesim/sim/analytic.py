@@ -1,0 +1,176 @@
+"""The analytic twin: a segment's ticks by recurrences over chunks, without events.
+
+It shares no timing code with the event engine. It knows the weight stream as the only client of a
+channel and ignores every wait for a port: without contention it equals the engine to the tick,
+with contention it is a lower bound. Valid for the schedule `pipelined`, where operand fetch, MAC
+pass and drain of a tile take n cycles each at most and overlap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import ceil
+
+from edgesim.hw.spec import AcceleratorSpec, SfuSpec, storage_family
+from edgesim.ir.plan import PlannedOp, SegmentPlan
+from edgesim.tech import Technology
+
+
+@dataclass
+class _Stream:
+    """Arrival and release of the weight chunks, in order of use."""
+
+    slots: int
+    arrived: int = 0
+    released: list[int] = field(default_factory=list)
+    count: int = 0
+
+    def fetch(self, transfer_ticks: int) -> int:
+        """Arrival of the next chunk: after the one before, into a slot that is free."""
+        free_at = self.released[self.count - self.slots] if self.count >= self.slots else 0
+        self.arrived = max(self.arrived, free_at) + transfer_ticks
+        self.count += 1
+        return self.arrived
+
+
+def segment_ticks(plan: SegmentPlan, chip: AcceleratorSpec, technology: Technology) -> int:
+    """Ticks from the first configuration write to the last interrupt of a segment."""
+    return _Analysis(plan, chip, technology).total()
+
+
+class _Analysis:
+    def __init__(self, plan: SegmentPlan, chip: AcceleratorSpec, technology: Technology) -> None:
+        self.plan, self.chip, self.technology = plan, chip, technology
+        self.tick = round(1e12 / chip.clock.frequency_hz)
+        self.stream = _Stream(plan.stream_slots)
+        self.now = 0
+
+    def total(self) -> int:
+        for op in self.plan.ops:
+            for spill in op.entry_stores:
+                self.now += self._move(spill.medium, spill.bits)
+            for _ in range(op.repeats):
+                self._op(op)
+        return self.now
+
+    def _op(self, op: PlannedOp) -> None:
+        host = self.chip.host
+        if op.unit == "fused":
+            return
+        if op.unit == "exit":
+            self.now += host.status_read_cycles * self.tick
+            return
+        if op.unit == "host":
+            self._host(op)
+            return
+        writes = host.pu_config_writes if op.unit == "pu" else host.sfu_config_writes
+        self.now += writes * host.config_write_cycles * self.tick
+        if op.unit == "pu":
+            self._product(op)
+            self.now += host.pu_interrupt_cycles * self.tick
+        else:
+            self._vector(op)
+            self.now += host.sfu_interrupt_cycles * self.tick
+
+    def _host(self, op: PlannedOp) -> None:
+        elements = op.rows * op.reduction * op.repeats
+        self.now += ceil(elements * self.chip.host.cycles_per_element) * self.tick
+
+    def _product(self, op: PlannedOp) -> None:
+        n = self.chip.pu.vector_size
+        fill = self.chip.pu.pipeline_fill_cycles
+        per_tile = n * self.tick
+        depth = ceil(op.reduction / n)
+        self._load_share(op)
+        fetched = self.now
+        pieces: Sequence[tuple[int, int]] = [(ceil(op.columns / n), 0)]
+        if op.chunks:
+            pieces = [(c.column_tiles, c.stored_bits) for c in op.chunks]
+        if op.order == "weight_blocked":
+            self._weight_blocked(op, pieces, per_tile * depth)
+            return
+        for block, rows in enumerate(op.row_blocks):
+            again = block == 0 or op.order == "row_blocked"
+            for columns, bits in pieces:
+                if bits and again:
+                    fetched = max(fetched, self.stream.fetch(self._move(op.medium, bits)))
+                fetched += ceil(rows / n) * columns * depth * per_tile
+                if bits and again:
+                    self.stream.released.append(fetched)
+        drain = ceil(n / self.chip.pu.drain_vectors_per_cycle)
+        self.now = fetched + (n + drain + fill) * self.tick
+
+    def _weight_blocked(
+        self, op: PlannedOp, pieces: Sequence[tuple[int, int]], tile_ticks: int
+    ) -> None:
+        """A lower bound: compute alone, or the stream alone, whichever is longer."""
+        n = self.chip.pu.vector_size
+        rows = sum(ceil(r / n) for r in op.row_blocks)
+        for _, bits in pieces:
+            arrived = self.stream.fetch(self._move(op.medium, bits))
+            self.stream.released.append(arrived)
+        self.now += rows * sum(columns for columns, _ in pieces) * tile_ticks
+
+    def _load_share(self, op: PlannedOp) -> None:
+        """The first block's spilled inputs, which nothing can hide."""
+        if op.loads and op.chunks and op.order != "weight_blocked":
+            part = op.row_blocks[0] / op.rows
+            self.now += sum(self._move(s.medium, int(s.bits * part)) for s in op.loads)
+
+    def _vector(self, op: PlannedOp) -> None:
+        if op.parameter_bits:
+            arrived = self.stream.fetch(self._move(op.medium, op.parameter_bits))
+            self.now = max(self.now, arrived)
+        if op.kind == "embedding":
+            self._embedding(op)
+        else:
+            self.now += _vector_cycles(self.chip, op) * self.tick
+        if op.parameter_bits:
+            self.stream.released.append(self.now)
+
+    def _embedding(self, op: PlannedOp) -> None:
+        """Reading rows one after another; decoding one row hides behind the next read."""
+        decode = ceil(op.columns / self.chip.pu.vector_size) * self.tick
+        reads = [read for read in self.plan.embedding_reads if read.table == op.table]
+        read_end = decode_end = self.now
+        for read in reads:
+            read_end = max(read_end + self._move(read.medium, read.bits), decode_end)
+            decode_end = read_end + decode
+        rest = max(0, op.rows - len(reads)) * decode
+        self.now = decode_end + rest + self.chip.sfu.pipeline_fill_cycles * self.tick
+
+    def _move(self, medium: str, bits: int) -> int:
+        """Ticks of one transfer that meets no other."""
+        port = self.chip.storage[storage_family(medium)].port_bits  # type: ignore[index]
+        words = -(-bits // port)
+        if not medium.startswith("lpddr"):
+            latency = self.technology.value(f"{medium}.read_latency_ns") * 1000
+            return (ceil(round(latency) / self.tick) + words) * self.tick
+        rate = self.technology.value(f"{medium}.peak_bandwidth_gb_per_s") * 8e9
+        latency = self.technology.value(f"{medium}.access_latency_ns") * 1000
+        return round(latency) + max(
+            words * self.tick, ceil(bits * 1e12 / min(rate, port * 1e12 / self.tick))
+        )
+
+
+def _vector_cycles(chip: AcceleratorSpec, op: PlannedOp) -> int:
+    """Cycles of a vector op from the pass structure of its program."""
+    sfu: SfuSpec = chip.sfu
+    vectors = ceil(op.reduction / chip.pu.vector_size)
+    if op.kind not in sfu.programs:
+        return op.rows * vectors + sfu.pipeline_fill_cycles
+    program = sfu.programs[op.kind]  # type: ignore[index]
+    flat = [step for steps in program.passes for step in steps]
+    if sfu.schedule == "pipelined":
+        return op.rows * vectors * flat.count("activation") + sfu.pipeline_fill_cycles
+    if sfu.schedule == "fsm_ii":
+        states = 2 * flat.count("activation") + 2 * flat.count("auxiliary") + flat.count("compute")
+        per_row = vectors * states + program.row_cycles
+        return (op.rows * per_row + program.op_cycles) * program.initiation_interval
+    per_vector = (
+        flat.count("activation") * sfu.activation_fetch_cycles
+        + flat.count("auxiliary") * sfu.auxiliary_fetch_cycles
+        + flat.count("compute")
+    )
+    return op.rows * (vectors * per_vector + program.row_cycles) + program.op_cycles

@@ -1,0 +1,86 @@
+"""Counts that do not depend on time: MACs, gating, and accesses of the operand memories."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edgesim.hw.spec import AcceleratorSpec
+from edgesim.ir.plan import PlannedOp
+from edgesim.sim.vector_unit import program_of
+from edgesim.units import ceil_div
+
+
+@dataclass(frozen=True)
+class Count:
+    """One unit's action of one op: how often, and how many bits."""
+
+    unit: str
+    action: str
+    count: int
+    bits: int
+
+
+def product_counts(op: PlannedOp, chip: AcceleratorSpec, element_bits: int) -> list[Count]:
+    """MACs and memory accesses of a product, zero skipping included.
+
+    A dot product of two n-vectors is gated when either vector holds no non-zero; memory lanes
+    with a zero are not read. Weights are read once per row tile, activations once per column
+    tile. Rows and columns that pad a tile have an empty mask.
+    """
+    n = chip.pu.vector_size
+    row_tiles = sum(ceil_div(rows, n) for rows in op.row_blocks)
+    column_tiles, reduction_tiles = ceil_div(op.columns, n), ceil_div(op.reduction, n)
+    dots = row_tiles * column_tiles * reduction_tiles * n * n
+    live_rows = op.rows * (1 - op.input_null_fraction)
+    if op.chunks:
+        live_vectors = sum(chunk.live_vectors for chunk in op.chunks)
+        second_nonzeros = sum(chunk.nonzeros for chunk in op.chunks)
+        second_mask_bits = sum(chunk.mask_bits for chunk in op.chunks)
+    else:
+        live_vectors = op.columns * reduction_tiles
+        second_nonzeros = round(op.columns * op.reduction * op.second_density)
+        second_mask_bits = column_tiles * reduction_tiles * n * n
+    executed = round(live_rows * live_vectors)
+    first_reads = round(op.rows * op.reduction * op.input_density) * column_tiles
+    outputs = op.rows * op.columns
+    counts = [
+        Count("pu", "mac", executed * n, 0),
+        Count("pu", "mac_gated", (dots - executed) * n, 0),
+        Count("operand0", "data_read", 0, second_nonzeros * element_bits * row_tiles),
+        Count("operand0", "mask_read", 0, second_mask_bits * row_tiles),
+        Count("operand1", "data_read", 0, first_reads * element_bits),
+        Count("operand1", "mask_read", 0, row_tiles * column_tiles * reduction_tiles * n * n),
+        Count("operand1", "data_write", 0, round(outputs * op.output_density) * element_bits),
+        Count("operand1", "mask_write", 0, outputs),
+    ]
+    if op.fused_activation is not None:
+        counts.append(Count("pu", "activation", outputs, 0))
+    return [Count(c.unit, c.action, c.count * op.repeats, c.bits * op.repeats) for c in counts]
+
+
+def vector_counts(op: PlannedOp, chip: AcceleratorSpec, element_bits: int) -> list[Count]:
+    """Elements and memory accesses of a special-function or data-movement op."""
+    elements = op.rows * op.reduction * op.repeats
+    reads = elements
+    auxiliary = 0
+    written = elements
+    if op.kind in ("softmax", "layernorm", "add", "entropy"):
+        program = program_of(chip.sfu, op.kind)
+        reads = elements * program.activation_reads
+        auxiliary = elements * program.auxiliary_reads
+    if op.kind == "embedding":
+        reads = 0
+    if op.kind == "pool":
+        written = op.reduction
+    if op.kind == "entropy":
+        written = 0
+    counts = [
+        Count("sfu", op.kind, elements, 0),
+        Count("operand1", "data_read", 0, round(reads * op.input_density) * element_bits),
+        Count("operand1", "mask_read", 0, reads),
+        Count("operand1", "data_write", 0, round(written * op.output_density) * element_bits),
+        Count("operand1", "mask_write", 0, written),
+        Count("auxiliary", "read", 0, auxiliary * element_bits),
+        Count("auxiliary", "write", 0, op.parameter_bits),
+    ]
+    return [count for count in counts if count.count or count.bits]

@@ -1,0 +1,103 @@
+"""The tile pipeline of one product: fetch, MAC, accumulate, drain, with finite buffers.
+
+Per n x n x n tile: an operand tile is fetched, multiplied, and on the last reduction tile the
+accumulator drains. Fetch waits for a free operand tile buffer, the first MAC of an output tile
+for a free accumulator array. The recurrence is exact; it is also translation invariant, so once
+two successive states differ by a constant only, the rest of a regular run is skipped exactly.
+"""
+
+from __future__ import annotations
+
+import numba as nb
+import numpy as np
+from numpy.typing import NDArray
+
+MAX_BUFFERS = 8
+_COMPUTE_RING = 3
+_DRAIN_RING = _COMPUTE_RING + MAX_BUFFERS
+STATE_SIZE = _DRAIN_RING + MAX_BUFFERS
+LOAD_END, COMPUTE_END, DRAIN_END = 0, 1, 2
+
+
+def new_state() -> NDArray[np.int64]:
+    """State of an idle array at cycle 0: last fetch, MAC and drain ends, and buffer releases."""
+    return np.zeros(STATE_SIZE, dtype=np.int64)
+
+
+@nb.njit(cache=True, nogil=True)
+def _output_tile(state, tiles, load, compute, drain, operands, accumulators, skip):  # type: ignore[no-untyped-def]
+    """Advance the state over the reduction tiles of one output tile and its drain."""
+    before = np.empty_like(state)
+    tile = 0
+    while tile < tiles:
+        before[:] = state
+        load_start = max(state[0], state[_COMPUTE_RING + operands - 1])
+        state[0] = load_start + load
+        start = max(state[0], state[1])
+        if tile == 0:
+            start = max(start, state[_DRAIN_RING + accumulators - 1])
+        state[1] = start + compute
+        for i in range(operands - 1, 0, -1):
+            state[_COMPUTE_RING + i] = state[_COMPUTE_RING + i - 1]
+        state[_COMPUTE_RING] = state[1]
+        tile += 1
+        if skip and 1 < tile < tiles:
+            shift = state[0] - before[0]
+            regular = state[1] - before[1] == shift
+            for i in range(operands):
+                regular = regular and (
+                    state[_COMPUTE_RING + i] - before[_COMPUTE_RING + i] == shift
+                )
+            if regular:
+                jump = shift * (tiles - tile)
+                state[0] += jump
+                state[1] += jump
+                for i in range(operands):
+                    state[_COMPUTE_RING + i] += jump
+                tile = tiles
+    state[2] = max(state[1], state[2]) + drain
+    for i in range(accumulators - 1, 0, -1):
+        state[_DRAIN_RING + i] = state[_DRAIN_RING + i - 1]
+    state[_DRAIN_RING] = state[2]
+
+
+@nb.njit(cache=True, nogil=True)
+def advance_tiles(  # type: ignore[no-untyped-def]
+    state, output_tiles, reduction_tiles, load, compute, drain, operands, accumulators,
+    not_before, skip,
+):  # fmt: skip
+    """Advance `state` in place over `output_tiles` tiles whose operands arrive at `not_before`.
+
+    `load`, `compute`, `drain` are cycles per tile; `operands` and `accumulators` are buffer
+    counts. With `skip` the regular part is jumped over; the result is the same.
+    """
+    state[0] = max(state[0], not_before)
+    before = np.empty_like(state)
+    done = 0
+    while done < output_tiles:
+        before[:] = state
+        _output_tile(state, reduction_tiles, load, compute, drain, operands, accumulators, skip)
+        done += 1
+        if skip and done < output_tiles:
+            shift = _used_shift(before, state, operands, accumulators)
+            if shift >= 0:
+                jump = shift * (output_tiles - done)
+                for i in range(STATE_SIZE):
+                    state[i] += jump
+                done = output_tiles
+
+
+@nb.njit(cache=True, nogil=True)
+def _used_shift(before, after, operands, accumulators):  # type: ignore[no-untyped-def]
+    """The constant by which the used entries of two states differ, or -1."""
+    shift = after[0] - before[0]
+    for i in range(3):
+        if after[i] - before[i] != shift:
+            return -1
+    for i in range(operands):
+        if after[_COMPUTE_RING + i] - before[_COMPUTE_RING + i] != shift:
+            return -1
+    for i in range(accumulators):
+        if after[_DRAIN_RING + i] - before[_DRAIN_RING + i] != shift:
+            return -1
+    return shift

@@ -1,0 +1,93 @@
+"""A workload on a chip: distinct segments played once, sentences composed from them.
+
+Segments are separated by barriers (no prefetch across a layer boundary), so a sentence is the
+sequence of its segments and equal segments of different sentences share one event log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgesim.errors import InputError
+from edgesim.hw.spec import AcceleratorSpec
+from edgesim.ir.eventlog import EventLog
+from edgesim.ir.plan import SegmentPlan
+from edgesim.ir.run import Segment, SimulationRun
+from edgesim.mapping.planner import Mapper
+from edgesim.sim.engine import simulate_segment
+from edgesim.tech import Technology
+
+
+class WorkloadSimulator:
+    """Plays the segments of a mapped trace; a segment that was played is not played again."""
+
+    def __init__(self, mapper: Mapper, chip: AcceleratorSpec, technology: Technology) -> None:
+        self.mapper = mapper
+        self.chip = chip
+        self.technology = technology
+        self.segments: list[Segment] = []
+        self._known: dict[object, int] = {}
+
+    def run(
+        self, num_tokens: NDArray[np.int64], exit_layers: NDArray[np.int64], early_exit: bool,
+        token_ids: Sequence[NDArray[np.int64]] | None = None,
+    ) -> SimulationRun:  # fmt: skip
+        """Simulate sentences that leave after the given layers.
+
+        With `early_exit` every ramp up to the exit layer runs; without, only the last one.
+        Raises InputError for a sentence longer than the model allows.
+        """
+        longest = int(num_tokens.max())
+        if longest > self.mapper.trace.max_tokens:
+            raise InputError(
+                f"a sentence of {longest} tokens; the model allows {self.mapper.trace.max_tokens}"
+            )
+        sequences = []
+        spilled = np.zeros(len(num_tokens), dtype=np.int64)
+        for row, (length, leave) in enumerate(zip(num_tokens, exit_layers, strict=True)):
+            ids = None if token_ids is None else token_ids[row]
+            prologue = self.mapper.embedding(int(length), ids)
+            spilled[row] = self._spilled_rows(prologue)
+            sequence = [self._segment(prologue)]
+            sequence += self._layers(int(length), int(leave), early_exit)
+            sequences.append(tuple(sequence))
+        return SimulationRun(
+            tuple(self.segments), tuple(sequences), exit_layers, num_tokens, spilled
+        )
+
+    def _layers(self, length: int, leave: int, early_exit: bool) -> list[int]:
+        trace = self.mapper.trace
+        sequence = []
+        for index in range(1, leave + 1):
+            sequence.append(self._segment(self.mapper.layer(index, length)))
+            if trace.has_exits and (early_exit or index == trace.num_layers):
+                sequence.append(self._segment(self.mapper.ramp(index, length)))
+        epilogue = self.mapper.epilogue(length)
+        if epilogue is not None:
+            sequence.append(self._segment(epilogue))
+        return sequence
+
+    def _segment(self, plan: SegmentPlan) -> int:
+        key: object = (plan.label, plan.num_tokens, plan.embedding_reads)
+        if key not in self._known:
+            log = simulate_segment(plan, self.chip, self.technology)
+            self._known[key] = len(self.segments)
+            self.segments.append(Segment(plan.label, plan.layer, log, _host_ticks(log)))
+        return self._known[key]
+
+    def _spilled_rows(self, plan: SegmentPlan) -> int:
+        first = self.chip.placement.embedding_weight[0]
+        return sum(read.medium != first for read in plan.embedding_reads)
+
+
+def _host_ticks(log: EventLog) -> int:
+    """Ticks of host work on ops that the chip lacks."""
+    if "host" not in log.unit_names or "compute" not in log.action_names:
+        return 0
+    mine = (log.unit == log.unit_names.index("host")) & (
+        log.action == log.action_names.index("compute")
+    )
+    return int(np.sum(log.end_ticks[mine] - log.start_ticks[mine]))
