@@ -27,7 +27,7 @@ def pack(tensors: Mapping[str, NDArray[np.float32]], number_format: AdaptivFloat
     """The safetensors bytes of float32 tensors.
 
     Raises InputError naming every tensor that is not exactly representable in the format at its
-    own exponent bias, or holds NaN.
+    own exponent bias, holds NaN, or is too small or large for float32.
     """
     if number_format.bits > 8:
         raise InputError(f"{number_format.name}: stored codes have at most 8 bits")
@@ -39,6 +39,9 @@ def pack(tensors: Mapping[str, NDArray[np.float32]], number_format: AdaptivFloat
             faults.append(f"{name} holds NaN or infinite values")
             continue
         bias = number_format.bias_for(values)
+        if not MIN_BIAS <= bias <= MAX_BIAS:
+            faults.append(f"{name}: exponent bias {bias}; allowed {MIN_BIAS} to {MAX_BIAS}")
+            continue
         codes = number_format.encode(values, bias)
         wrong = int((number_format.decode(codes, bias) != values).sum())
         if wrong:

@@ -19,7 +19,9 @@ FORMAT = AdaptivFloat(8, 3)
 tensors = npst.arrays(
     np.float32,
     npst.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=7),
-    elements=st.one_of(st.just(0.0), st.floats(-100, 100, width=32, allow_subnormal=False)),
+    elements=st.one_of(
+        st.just(0.0), st.floats(-100, -(2.0**-100), width=32), st.floats(2.0**-100, 100, width=32)
+    ),
 )
 
 
@@ -52,6 +54,11 @@ def test_all_tensors_between_two_codes_are_named_at_once() -> None:
     assert "c: 1 of 2 values" in message
     assert "d holds NaN" in message
     assert "a:" not in message
+
+
+def test_values_at_the_edge_of_float32_are_refused() -> None:
+    with pytest.raises(InputError, match="w: exponent bias -133; allowed -126 to 120"):
+        pack({"w": np.float32([2.0**-126])}, FORMAT)
 
 
 def test_wide_codes_are_refused() -> None:
