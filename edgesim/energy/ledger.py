@@ -112,15 +112,14 @@ def price_segments(
             account, energy = ledger.energy_pj(row)
             _cells(units, (account, row.unit), count)[index] += energy
             _cells(kinds, (account, kind_of[row.op]), count)[index] += energy
-        ticks = _ticks_by_kind(log, op_kinds)
-        for kind, value in ticks.items():
+        for kind, value in _ticks_by_kind(log, op_kinds).items():
             kind_ticks.setdefault(kind, np.zeros(count, dtype=np.int64))[index] = value
-        for power in powers:
-            energy = as_array(power.power_mw) * PJ_PER_MW_TICK
-            key = (power.account, power.unit)
-            _cells(units, key, count)[index] += energy * log.duration_ticks
-            for kind, value in ticks.items():
-                _cells(kinds, (power.account, kind), count)[index] += energy * value
+    durations = np.array([segment.log.duration_ticks for segment in run.segments])
+    for power in powers:
+        energy = as_array(power.power_mw) * PJ_PER_MW_TICK
+        _cells(units, (power.account, power.unit), count)[:] += np.outer(durations, energy)
+        for kind, owned in kind_ticks.items():
+            _cells(kinds, (power.account, kind), count)[:] += np.outer(owned, energy)
     return PricedSegments(units, kinds, kind_ticks, count)
 
 
