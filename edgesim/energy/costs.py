@@ -15,10 +15,10 @@ from edgesim.tech import Technology, interpolate
 Measure = Literal["count", "bits", "cycles"]
 Account = Literal["chip", "offchip", "host"]
 
-HOST_ACTIONS = ("issue", "compute", "decide")
+HOST_ACTIONS = ("issue", "interrupt", "compute", "decide")
 SFU_ACTIONS = ("softmax", "layernorm", "add", "entropy", "pool", "relayout", "embedding")
 DECODERS = 2
-"""Operands of a product, each behind its own bitmask decoder."""
+"""Operands of a product, each behind its own bitmask decoder; the SFU reads through one."""
 BITS_PER_BYTE = 8
 
 
@@ -128,11 +128,16 @@ def _pu(chip: AcceleratorSpec, technology: Technology, action: str) -> ActionCos
 
 
 def _sfu(chip: AcceleratorSpec, technology: Technology, action: str) -> ActionCost | None:
-    if action not in SFU_ACTIONS:
-        return None
     scale, entries = dynamic_scale(chip, technology)
-    entry_id = f"sfu.{action}_energy_pj_per_element"
-    return ActionCost("count", technology.interval(entry_id).times(scale), (entry_id, *entries))
+    if action == "busy":
+        entry_id = "pu.decode_energy_pj_per_lane_cycle"
+        energy = technology.interval(entry_id).scaled(chip.pu.vector_size)
+    elif action in SFU_ACTIONS:
+        entry_id = f"sfu.{action}_energy_pj_per_element"
+        energy = technology.interval(entry_id)
+    else:
+        return None
+    return ActionCost("count", energy.times(scale), (entry_id, *entries))
 
 
 def _sram(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from edgesim.energy.costs import Account, ActionCost, account_of, action_cost
 from edgesim.energy.static import StaticPower
 from edgesim.energy.timeshare import op_ticks
-from edgesim.errors import InputError
+from edgesim.errors import InputError, TechnologyError
 from edgesim.hw.spec import AcceleratorSpec
 from edgesim.ir.eventlog import ActivityRow, EventLog
 from edgesim.ir.interval import Interval
@@ -56,6 +56,11 @@ class Ledger:
         if cost.measure == "count":
             return row.count
         if cost.measure == "bits":
+            if row.count and not row.bits:
+                raise TechnologyError(
+                    f"unit {row.unit!r}, action {row.action!r}, op {row.op!r}: {row.count} events "
+                    "without bits, but the action is priced by the bit; record its bits"
+                )
             return row.bits
         return row.busy_ticks * self.chip.clock.frequency_hz / TICKS_PER_S
 

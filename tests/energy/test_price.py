@@ -42,6 +42,7 @@ LOSS = 0.85 / (0.992 * 0.8)
         ("pu", "mac_gated", 1000, 0, 37.5 * 0.2 * LOSS),
         ("pu", "busy", 10, 0, 10 * 2 * 16 * 0.0228 * LOSS),
         ("sfu", "layernorm", 100, 0, 86.7 * LOSS),
+        ("sfu", "busy", 10, 0, 10 * 16 * 0.0228 * LOSS),
         ("operand0", "data_read", 0, 1000, 42.5 * LOSS),
         ("operand1", "data_write", 0, 1000, 31.6 * LOSS),
         ("operand0", "mask_read", 0, 1000, 42.5 * LOSS),
@@ -189,6 +190,11 @@ def test_every_used_entry_has_source_and_kind_and_assumed_ones_are_listed(
 def test_an_action_without_an_entry_is_an_error_that_names_it(unit: str, action: str) -> None:
     with pytest.raises(TechnologyError, match=f"unit '{unit}', action '{action}'"):
         single_event(unit, action, 1, 1)
+
+
+def test_a_transfer_without_bits_is_an_error_and_not_free() -> None:
+    with pytest.raises(TechnologyError, match="3 events without bits"):
+        single_event("dma", "transfer", 3, 0)
 
 
 def test_an_op_that_the_trace_lacks_is_an_error(technology: Technology) -> None:
