@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from edgesim.compress.evaluate import THRESHOLD_STEP
 from edgesim.compress.recipe import Prune, Recipe
 from edgesim.compress.zoo_config import ZooConfig
 
@@ -112,8 +113,9 @@ def _method_lines(recipe: Recipe, evaluation: Figures) -> list[str]:
         *_compression_lines(last.prune, evaluation),
         f"- Thresholds: chosen on {rows['selection']} training rows (`selection_rows.txt`, row "
         f"numbers from 0) that are contained in no other row; every row contained in one of them "
-        f"was left out of training. Of a grid of 0.01 nats, the threshold of least average exit "
-        f"whose loss there is within the allowed points.",
+        f"was left out of training. Of a grid of {THRESHOLD_STEP} nats, the threshold of least "
+        f"average exit whose loss there, plus one standard error of the paired difference, is "
+        f"within the allowed points.",
         f"- Measured: float32, PyTorch, no padding, on the {rows['dev']} dev rows, which chose "
         f"nothing. The compressed figures are those of the stored weights as read back. A "
         f"sentence leaves at the first off-ramp whose entropy is strictly below the threshold. "

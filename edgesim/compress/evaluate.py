@@ -119,14 +119,25 @@ def exit_table(
 def choose_threshold(logits: Logits, labels: Labels, allowed_loss_points: float) -> ExitPoint:
     """The grid threshold of least average exit that loses at most so many accuracy points.
 
-    The loss is against full depth on the same rows; equal averages go to the lower threshold.
-    Threshold 0 never leaves early, so there is always an answer.
+    The loss is against full depth on the same rows, plus one standard error of that paired
+    difference: without the margin, other rows would lose more than is allowed half of the time.
+    Equal averages go to the lower threshold; threshold 0 never leaves early and always qualifies.
     """
-    full = int(correct_answers(logits, labels)[:, -1].sum())
-    wanted = full - allowed_loss_points / 100 * len(labels) - 1e-9
-    points = exit_table(logits, labels, threshold_grid(logits.shape[-1]))
-    allowed = [point for point in points if point.accuracy.correct >= wanted]
-    return min(allowed, key=lambda point: (point.average_exit_layer, point.threshold))
+    right = correct_answers(logits, labels)
+    entropies = entropy_nats(logits)
+    allowed = []
+    for threshold in threshold_grid(logits.shape[-1]):
+        layers = EntropyExit(threshold).exit_layers(entropies)
+        chosen = right[np.arange(len(labels)), layers - 1]
+        if _loss_with_margin(chosen, right[:, -1]) <= allowed_loss_points / 100 + 1e-9:
+            allowed.append((float(layers.mean()), threshold))
+    return early_exit(logits, labels, min(allowed)[1])
+
+
+def _loss_with_margin(chosen: NDArray[np.bool_], full: NDArray[np.bool_]) -> float:
+    num, lost, gained = len(full), int((full & ~chosen).sum()), int((chosen & ~full).sum())
+    variance = lost + gained - (lost - gained) ** 2 / num
+    return (lost - gained + math.sqrt(variance)) / num
 
 
 @dataclass(frozen=True)

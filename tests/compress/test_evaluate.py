@@ -94,11 +94,14 @@ def test_the_chosen_threshold_spends_the_allowed_loss_and_no_more() -> None:
     early = [0.99] * 96 + [0.04] + [0.13] * 3  # entropies .056, .168, .386
     logits = logits_of([[p, 0.999] for p in early])
     labels = np.ones(100, dtype=np.int64)
-    for points, correct in ((0, 100), (1, 99), (3.9, 99), (4, 96)):
+    one_lost = 100 * (0.01 + math.sqrt(1 - 0.01) / 100)  # the loss and one standard error
+    four_lost = 100 * (0.04 + math.sqrt(4 - 0.16) / 100)
+    for points, correct, threshold in (
+        (0, 100, 0.06), (one_lost - 0.01, 100, 0.06), (one_lost, 99, 0.17),
+        (four_lost - 0.01, 99, 0.17), (four_lost, 96, 0.39),
+    ):  # fmt: skip
         chosen = choose_threshold(logits, labels, points)
-        assert chosen.accuracy.correct == correct
-    assert choose_threshold(logits, labels, 1).threshold == 0.17
-    assert choose_threshold(logits, labels, 4).threshold == 0.39
+        assert (chosen.accuracy.correct, chosen.threshold) == (correct, threshold)
 
 
 @given(st.integers(0, 50), st.floats(0, 10))
