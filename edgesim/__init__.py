@@ -1,0 +1,74 @@
+"""edgesim: what a compressed transformer costs, per sentence, on an EdgeBERT-class accelerator.
+
+Names are loaded when first used: `import edgesim` loads neither torch nor matplotlib.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "lower": ("edgesim.pipeline.models", "lower_model"),
+    "find_model": ("edgesim.pipeline.models", "find_model"),
+    "load_trace": ("edgesim.ir.trace_file", "load_trace"),
+    "save_trace": ("edgesim.ir.trace_file", "save_trace"),
+    "Workload": ("edgesim.ir.workload", "Workload"),
+    "EntropyExit": ("edgesim.ir.exits", "EntropyExit"),
+    "load_chip": ("edgesim.hw.loader", "load_chip"),
+    "chip_names": ("edgesim.hw.loader", "chip_names"),
+    "load_technology": ("edgesim.tech", "load_technology"),
+    "simulate": ("edgesim.pipeline.simulate", "simulate"),
+    "compare": ("edgesim.report", "compare"),
+    "op_cycles": ("edgesim.sim.op_cycles", "op_cycles"),
+    "SimResult": ("edgesim.ir.result", "SimResult"),
+    "EdgesimError": ("edgesim.errors", "EdgesimError"),
+}
+__all__ = [
+    "EdgesimError",
+    "EntropyExit",
+    "SimResult",
+    "Workload",
+    "__version__",
+    "chip_names",
+    "compare",
+    "find_model",
+    "load_chip",
+    "load_technology",
+    "load_trace",
+    "lower",
+    "op_cycles",
+    "save_trace",
+    "simulate",
+]
+
+if TYPE_CHECKING:
+    from edgesim.errors import EdgesimError as EdgesimError
+    from edgesim.hw.loader import chip_names as chip_names
+    from edgesim.hw.loader import load_chip as load_chip
+    from edgesim.ir.exits import EntropyExit as EntropyExit
+    from edgesim.ir.result import SimResult as SimResult
+    from edgesim.ir.trace_file import load_trace as load_trace
+    from edgesim.ir.trace_file import save_trace as save_trace
+    from edgesim.ir.workload import Workload as Workload
+    from edgesim.pipeline.models import find_model as find_model
+    from edgesim.pipeline.models import lower_model as lower
+    from edgesim.pipeline.simulate import simulate as simulate
+    from edgesim.report import compare as compare
+    from edgesim.sim.op_cycles import op_cycles as op_cycles
+    from edgesim.tech import load_technology as load_technology
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'edgesim' has no attribute {name!r}")
+    module, attribute = _HOMES[name]
+    value = getattr(import_module(module), attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -7,7 +7,7 @@ class EdgesimError(Exception):
     """Base of every error that edgesim raises for bad input; the CLI prints it as one line."""
 
 
-class InputError(EdgesimError):
+class InputError(EdgesimError, ValueError):
     """A file, argument or value from outside is missing, malformed or out of range."""
 
 

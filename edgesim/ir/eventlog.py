@@ -70,11 +70,10 @@ class EventLog:
                 count, bits, busy,
             )  # fmt: skip
 
-    def busy_ticks(self, unit: str) -> int:
-        """Ticks in which a unit has at least one event."""
-        if unit not in self.unit_names:
-            return 0
-        mine = self.unit == self.unit_names.index(unit)
+    def busy_ticks(self, *units: str) -> int:
+        """Ticks in which at least one of the units has an event under way."""
+        wanted = [i for i, name in enumerate(self.unit_names) if name in units]
+        mine = np.isin(self.unit, wanted)
         order = np.lexsort((self.end_ticks[mine], self.start_ticks[mine]))
         starts, ends = self.start_ticks[mine][order], self.end_ticks[mine][order]
         if not len(starts):

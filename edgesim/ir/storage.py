@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import zipfile
@@ -31,6 +32,16 @@ def write_npz(path: Path, meta: Mapping[str, Any], columns: Mapping[str, NDArray
     with partial.open("wb") as stream:
         np.savez_compressed(stream, allow_pickle=False, **{_HEADER: header}, **dict(columns))
     os.replace(partial, path)
+
+
+def content_hash(meta: Mapping[str, Any], columns: Mapping[str, NDArray[Any]]) -> str:
+    """SHA-256 of a header and its arrays, with names, types and shapes."""
+    digest = hashlib.sha256(json.dumps(meta, sort_keys=True).encode())
+    for name in sorted(columns):
+        column = np.ascontiguousarray(columns[name])
+        digest.update(f"{name}:{column.dtype.str}:{column.shape}:".encode())
+        digest.update(column.tobytes())
+    return digest.hexdigest()
 
 
 def read_npz(

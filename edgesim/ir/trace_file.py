@@ -10,7 +10,7 @@ from edgesim.errors import InputError
 from edgesim.ir.ops import OP_KINDS, Op
 from edgesim.ir.optrace import SCHEMA_VERSION, Layer, OpTrace, Tensor
 from edgesim.ir.size import Size
-from edgesim.ir.storage import read_npz, write_npz
+from edgesim.ir.storage import content_hash, read_npz, write_npz
 
 
 def _op_to_json(op: Op) -> dict[str, Any]:
@@ -37,8 +37,8 @@ def _tensor_from_json(record: dict[str, Any]) -> Tensor:
     return Tensor(**{**record, "shape": tuple(Size.from_json(s) for s in record["shape"])})
 
 
-def save_trace(trace: OpTrace, path: Path) -> None:
-    """Write a trace without weight values; the file appears whole or not at all."""
+def trace_content(trace: OpTrace) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Header and arrays of a trace as they are stored: no weight values."""
     meta = {
         "kind": "trace", "schema_version": SCHEMA_VERSION, "name": trace.name,
         "model_class": trace.model_class, "max_tokens": trace.max_tokens,
@@ -58,7 +58,17 @@ def save_trace(trace: OpTrace, path: Path) -> None:
     columns: dict[str, Any] = {f"mask:{name}": packed for name, packed in trace.masks.items()}
     if trace.token_counts is not None:
         columns["token_counts"] = trace.token_counts
-    write_npz(path, meta, columns)
+    return meta, columns
+
+
+def save_trace(trace: OpTrace, path: Path) -> None:
+    """Write a trace without weight values; the file appears whole or not at all."""
+    write_npz(path, *trace_content(trace))
+
+
+def trace_hash(trace: OpTrace) -> str:
+    """SHA-256 of what `save_trace` stores, compression aside."""
+    return content_hash(*trace_content(trace))
 
 
 def load_trace(path: Path) -> OpTrace:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.errors import InputError
+from edgesim.ir.storage import content_hash, read_npz, write_npz
 
 SCHEMA_VERSION = 1
 
@@ -54,11 +56,9 @@ class Workload:
     def __len__(self) -> int:
         return len(self.num_tokens)
 
-    def save(self, path: Path) -> None:
-        """Write an .npz; the file appears whole or not at all."""
-        from edgesim.ir.storage import write_npz
-
-        columns: dict[str, NDArray[np.generic]] = {"num_tokens": self.num_tokens}
+    def content(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Header and arrays as they are stored."""
+        columns: dict[str, NDArray[Any]] = {"num_tokens": self.num_tokens}
         for name in ("entropies", "logits", "labels"):
             column = getattr(self, name)
             if column is not None:
@@ -70,13 +70,19 @@ class Workload:
             "model": self.model, "arithmetic": self.arithmetic,
             "sentence_hashes": list(self.sentence_hashes),
         }  # fmt: skip
-        write_npz(path, meta, columns)
+        return meta, columns
+
+    def save(self, path: Path) -> None:
+        """Write an .npz; the file appears whole or not at all."""
+        write_npz(path, *self.content())
+
+    def content_hash(self) -> str:
+        """SHA-256 of the stored content, compression aside."""
+        return content_hash(*self.content())
 
     @classmethod
     def load(cls, path: Path) -> Workload:
         """Read what `save` wrote; InputError for a missing, damaged or foreign file."""
-        from edgesim.ir.storage import read_npz
-
         meta, columns = read_npz(path, "workload", SCHEMA_VERSION)
         num_tokens = columns["num_tokens"].astype(np.int64)
         token_ids = None

@@ -192,8 +192,9 @@ class SegmentEngine:
             yield turn
             start = self.env.now
             yield self.env.timeout(timing.transfer_ticks(bits))
-            self._note(start, "dma", "transfer", name, 1)
-            self.recorder.add(start, self.env.now, medium, action, name, 1, bits)
+            end = int(self.env.now)
+            self.recorder.add(start, end, "dma", "transfer", name, 1, bits)
+            self.recorder.add(start, end, medium, action, name, 1, bits)
             pages = timing.pages(bits)
             if pages:
                 self.recorder.add(start, start, medium, "activate", name, pages, 0)

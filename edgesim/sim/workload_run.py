@@ -29,6 +29,8 @@ class WorkloadSimulator:
         self.chip = chip
         self.technology = technology
         self.segments: list[Segment] = []
+        self.plans: list[SegmentPlan] = []
+        """The plan of every segment."""
         self._known: dict[object, int] = {}
 
     def run(
@@ -75,6 +77,7 @@ class WorkloadSimulator:
         if key not in self._known:
             log = simulate_segment(plan, self.chip, self.technology)
             self._known[key] = len(self.segments)
+            self.plans.append(plan)
             self.segments.append(Segment(plan.label, plan.layer, log, _host_ticks(log)))
         return self._known[key]
 

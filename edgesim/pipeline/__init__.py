@@ -1,0 +1,1 @@
+"""Composition of the stages: the only package that knows all of them."""

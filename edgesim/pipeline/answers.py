@@ -1,0 +1,79 @@
+"""Accuracy of the answers that a run gives, and the sentence rows of a result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import sqrt
+from statistics import NormalDist
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgesim.ir.result import SentenceRow
+
+if TYPE_CHECKING:
+    from edgesim.pipeline.simulate import RunInput
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Share of right answers with its 95 % Wilson interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def predictions(asked: RunInput) -> NDArray[np.int64] | None:
+    """The answer at each sentence's exit layer; None without logits."""
+    workload = asked.workload
+    if workload is None or workload.logits is None:
+        return None
+    last = workload.logits.shape[1]
+    ramp = np.minimum(asked.exit_layers, last) - 1 if asked.trace.has_exits else last - 1
+    chosen = workload.logits[np.arange(len(workload)), ramp]
+    answers: NDArray[np.int64] = np.argmax(chosen, axis=1).astype(np.int64)
+    return answers
+
+
+def accuracy(asked: RunInput) -> Accuracy | None:
+    """Accuracy at the exit layers; None without logits or labels."""
+    answers = predictions(asked)
+    if answers is None or asked.workload is None or asked.workload.labels is None:
+        return None
+    right = int(np.sum(answers == asked.workload.labels))
+    return wilson(right, len(answers))
+
+
+def wilson(right: int, count: int) -> Accuracy:
+    """Wilson score interval at 95 % (Wilson, 1927)."""
+    z = NormalDist().inv_cdf(0.975)
+    share = right / count
+    centre = (share + z * z / (2 * count)) / (1 + z * z / count)
+    half = z * sqrt(share * (1 - share) / count + z * z / (4 * count * count))
+    half /= 1 + z * z / count
+    return Accuracy(share, max(0.0, centre - half), min(1.0, centre + half))
+
+
+def sentence_rows(
+    asked: RunInput, latency_s: NDArray[np.float64], chip_j: NDArray[np.float64],
+    offchip_j: NDArray[np.float64], host_j: NDArray[np.float64],
+) -> tuple[SentenceRow, ...]:  # fmt: skip
+    """One row per sentence, from nominal columns."""
+    answers = predictions(asked)
+    labels = None if asked.workload is None else asked.workload.labels
+    return tuple(
+        SentenceRow(
+            num_tokens=int(asked.num_tokens[i]),
+            exit_layer=int(asked.exit_layers[i]) if asked.trace.has_exits else None,
+            latency_s=float(latency_s[i]),
+            energy_j=float(chip_j[i] + offchip_j[i] + host_j[i]),
+            chip_energy_j=float(chip_j[i]),
+            offchip_energy_j=float(offchip_j[i]),
+            host_energy_j=float(host_j[i]),
+            prediction=None if answers is None else int(answers[i]),
+            label=None if labels is None else int(labels[i]),
+        )
+        for i in range(len(asked.num_tokens))
+    )

@@ -1,0 +1,240 @@
+"""From a priced run to a SimResult: bottlenecks in words, roofline, provenance."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgesim.hw.spec import AcceleratorSpec, Chip, chip_content
+from edgesim.ir.interval import Interval
+from edgesim.ir.result import LayerBottleneck, RooflinePoint, SimResult
+from edgesim.ir.run import SimulationRun
+from edgesim.ir.trace_file import trace_hash
+from edgesim.mapping.bounds import segment_bound
+from edgesim.pipeline.answers import accuracy, sentence_rows
+from edgesim.sim.analytic import segment_ticks
+from edgesim.sim.vector_unit import SCHEDULES
+from edgesim.sim.workload_run import WorkloadSimulator
+from edgesim.tech import Technology
+
+if TYPE_CHECKING:
+    from edgesim.energy import PricedRun
+    from edgesim.pipeline.simulate import RunInput
+
+TICKS_PER_S = 1e12
+EXPOSED_DMA_LIMIT = 0.25
+"""Share of a layer's time with only DMA at work from which the memory is called the limit."""
+
+
+def input_hashes(asked: RunInput, chip: Chip, technology: Technology) -> dict[str, str]:
+    """SHA-256 of every input of a run."""
+    chip_text = json.dumps(chip_content(chip), sort_keys=True)
+    hashes = {
+        "trace": trace_hash(asked.trace),
+        "chip": hashlib.sha256(chip_text.encode()).hexdigest(),
+        "technology": technology.content_hash(),
+    }
+    if asked.workload is not None:
+        hashes["workload"] = asked.workload.content_hash()
+    return hashes
+
+
+def accelerator_result(
+    asked: RunInput, chip: AcceleratorSpec, technology: Technology,
+    simulator: WorkloadSimulator, run: SimulationRun, priced: PricedRun,
+) -> SimResult:  # fmt: skip
+    """The result of one accelerator run."""
+    latency_s = run.latency_ticks() / TICKS_PER_S
+    chip_j, offchip_j, host_j = (
+        energy[0]
+        for energy in (priced.chip_energy_j, priced.offchip_energy_j, priced.host_energy_j)
+    )
+    right = accuracy(asked)
+    counts = run.segment_counts()
+    bounds = [segment_bound(plan, asked.trace, chip) for plan in simulator.plans]
+    ideal = float(np.dot(counts, [bound.seconds for bound in bounds])) / len(latency_s)
+    n = chip.pu.vector_size
+    port_bits = max(storage.port_bits for storage in chip.storage.values())
+    return SimResult(
+        chip=chip.name, model=asked.trace.name, chip_kind=chip.kind, settings=asked.settings,
+        num_sentences=len(latency_s),
+        accuracy=right.value if right else None,
+        accuracy_low=right.low if right else None,
+        accuracy_high=right.high if right else None,
+        average_exit_layer=float(run.exit_layers.mean()) if asked.trace.has_exits else None,
+        num_layers=asked.trace.num_layers,
+        latency_s=Interval.exact(float(latency_s.mean())),
+        energy_j=priced.mean_energy_j, chip_energy_j=priced.mean_chip_energy_j,
+        offchip_energy_j=priced.mean_offchip_energy_j, host_energy_j=priced.mean_host_energy_j,
+        ideal_latency_s=ideal,
+        area_mm2=priced.area_mm2, area_parts_mm2=priced.area_parts_mm2,
+        sentences=sentence_rows(asked, latency_s, chip_j, offchip_j, host_j),
+        breakdown=priced.breakdown,
+        bottlenecks=layer_bottlenecks(run, simulator, counts),
+        roofline=roofline_points(run, simulator, counts),
+        peak_macs_per_s=n * n * chip.clock.frequency_hz,
+        memory_bytes_per_s=port_bits / 8 * chip.clock.frequency_hz,
+        spilled_bytes=_spilled_bytes(simulator, counts),
+        traffic_over_compulsory=_traffic_ratio(simulator, counts),
+        schedule_range_s=schedule_range(simulator, run, counts),
+        operating_points=(
+            f"{chip.clock.frequency_hz / 1e9:g} GHz at {chip.clock.voltage_v:g} V",
+        ),
+        sources=priced.sources,
+        assumed=(*chip.assumed, *priced.assumed, *_trace_assumptions(asked)),
+        fitted=priced.fitted,
+        not_modelled=(*chip.not_modelled, *priced.not_modelled),
+        inputs=input_hashes(asked, chip, technology),
+        notes=_notes(simulator, run),
+    )  # fmt: skip
+
+
+def _trace_assumptions(asked: RunInput) -> tuple[str, ...]:
+    lines = [
+        "activations are computed in float32 for answers and exits; the chip's own arithmetic "
+        "is not applied"
+    ]
+    if asked.trace.activation_statistics is None:
+        lines.append("activations are dense: no activation mask statistics in the trace")
+    if asked.trace.token_counts is None:
+        lines.append("embedding rows are placed in vocabulary order: no token counts in the trace")
+    return tuple(lines)
+
+
+def _notes(simulator: WorkloadSimulator, run: SimulationRun) -> tuple[str, ...]:
+    trace, chip = simulator.mapper.trace, simulator.chip
+    notes = list(simulator.mapper.placement.notes)
+    formats = {tensor.number_format for tensor in trace.tensors.values()}
+    if None in formats:
+        notes.append(f"tensors without a number format are held in {chip.pu.number_format}")
+    rows = int(run.embedding_spill_rows.sum())
+    if rows:
+        notes.append(
+            f"{rows} embedding row reads over {len(run.num_tokens)} sentences went to "
+            f"{chip.placement.embedding_weight[-1]}"
+        )
+    spilled = sorted({name for plan in simulator.plans for name in plan.spilled_tensors})
+    if spilled:
+        longest = max(plan.num_tokens for plan in simulator.plans if plan.spilled_tensors)
+        notes.append(
+            f"{len(spilled)} activations spill to {chip.placement.activation[-1]} in sentences of "
+            f"up to {longest} tokens, such as {spilled[0]}"
+        )
+    return tuple(notes)
+
+
+def _spilled_bytes(simulator: WorkloadSimulator, counts: NDArray[np.int64]) -> float:
+    """Weights behind their first medium, plus the largest activation spill of a segment."""
+    at_rest = sum(simulator.mapper.placement.spilled_bits.values()) / 8
+    moved = [
+        sum(s.bits for op in plan.ops for s in (*op.stores, *op.entry_stores)) / 8
+        for plan in simulator.plans
+    ]
+    return at_rest + max(moved, default=0.0)
+
+
+def _traffic_ratio(simulator: WorkloadSimulator, counts: NDArray[np.int64]) -> float:
+    moved = float(np.dot(counts, [plan.traffic_bits for plan in simulator.plans]))
+    needed = float(np.dot(counts, [plan.compulsory_bits for plan in simulator.plans]))
+    return moved / needed if needed else 1.0
+
+
+def schedule_range(
+    simulator: WorkloadSimulator, run: SimulationRun, counts: NDArray[np.int64]
+) -> dict[str, float]:
+    """Mean latency under every schedule of the special function unit.
+
+    The chip's own schedule is simulated; the others add the difference that the analytic twin
+    finds for each segment.
+    """
+    chip = simulator.chip
+    sentences = len(run.sentence_segments)
+    own = float(run.latency_ticks().mean()) / TICKS_PER_S
+    result = {chip.sfu.schedule: own}
+    base = _analytic_ticks(simulator, chip)
+    for schedule in SCHEDULES:
+        if schedule != chip.sfu.schedule:
+            sfu = chip.sfu.model_copy(update={"schedule": schedule})
+            other = _analytic_ticks(simulator, chip.model_copy(update={"sfu": sfu}))
+            added = float(np.dot(counts, other - base)) / sentences / TICKS_PER_S
+            result[schedule] = own + added
+    return result
+
+
+def _analytic_ticks(simulator: WorkloadSimulator, chip: AcceleratorSpec) -> NDArray[np.int64]:
+    return np.array([segment_ticks(plan, chip, simulator.technology) for plan in simulator.plans])
+
+
+def layer_bottlenecks(
+    run: SimulationRun, simulator: WorkloadSimulator, counts: NDArray[np.int64]
+) -> tuple[LayerBottleneck, ...]:
+    """What limits the embedding, each layer and each off-ramp, over all sentences."""
+    totals: dict[str, NDArray[np.float64]] = defaultdict(lambda: np.zeros(6))
+    media: dict[str, str] = {}
+    for segment, plan, count in zip(run.segments, simulator.plans, counts, strict=True):
+        log = segment.log
+        busy = [log.busy_ticks(unit) for unit in ("pu", "sfu", "dma")]
+        working = log.busy_ticks("pu", "sfu", "host")
+        exposed = log.busy_ticks("pu", "sfu", "host", "dma") - working
+        row = np.array([log.duration_ticks, *busy, exposed, segment.host_ticks], dtype=float)
+        totals[segment.label] += row * int(count)
+        used = {op.medium for op in plan.ops if op.medium}
+        used |= {read.medium for read in plan.embedding_reads}
+        media[segment.label] = " and ".join(sorted(used))
+    labels = sorted(totals, key=_label_order)
+    return tuple(
+        _bottleneck(label, totals[label], media[label]) for label in labels if totals[label][0]
+    )
+
+
+def _label_order(label: str) -> tuple[int, int]:
+    number = int(label.rsplit(" ", 1)[1]) if label[-1].isdigit() else 0
+    rank = 0 if label == "embedding" else 2 if label == "epilogue" else 1
+    return (rank, number * 2 + label.startswith("off-ramp"))
+
+
+def _bottleneck(label: str, total: NDArray[np.float64], medium: str) -> LayerBottleneck:
+    pu, sfu, dma, exposed, host = (float(value) for value in total[1:] / total[0])
+    waits = {
+        f"compute (MAC array busy {pu:.0%})": pu,
+        f"special function unit (busy {sfu:.0%})": sfu,
+        f"host work (busy {host:.0%})": host,
+    }
+    limit = max(waits, key=lambda words: waits[words])
+    if exposed > EXPOSED_DMA_LIMIT and exposed >= max(sfu, host):
+        limit = f"reads from {medium} (DMA exposed {exposed:.0%}, MAC array busy {pu:.0%})"
+    return LayerBottleneck(
+        layer=label, limit=limit, latency_s=float(total[0]) / TICKS_PER_S,
+        pu_busy_fraction=pu, sfu_busy_fraction=sfu, dma_busy_fraction=dma,
+        exposed_dma_fraction=exposed,
+    )  # fmt: skip
+
+
+def roofline_points(
+    run: SimulationRun, simulator: WorkloadSimulator, counts: NDArray[np.int64]
+) -> tuple[RooflinePoint, ...]:
+    """MACs, storage traffic and busy array time per op kind of the mean sentence."""
+    macs: dict[str, float] = defaultdict(float)
+    traffic: dict[str, float] = defaultdict(float)
+    seconds: dict[str, float] = defaultdict(float)
+    kind_of = {op.name: op.kind for plan in simulator.plans for op in plan.ops}
+    for segment, plan, count in zip(run.segments, simulator.plans, counts, strict=True):
+        for op in plan.ops:
+            if op.unit == "pu":
+                macs[op.kind] += float(op.rows * op.reduction * op.columns * op.repeats * count)
+            traffic[op.kind] += op.traffic_bits / 8 * int(count)
+        for row in segment.log.activity():
+            if row.unit == "pu" and row.action == "busy":
+                seconds[kind_of[row.op]] += row.busy_ticks / TICKS_PER_S * int(count)
+    sentences = len(run.sentence_segments)
+    return tuple(
+        RooflinePoint(
+            kind, macs[kind] / sentences, traffic[kind] / sentences, seconds[kind] / sentences
+        )
+        for kind in sorted(macs)
+    )
