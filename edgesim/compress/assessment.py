@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -25,6 +26,7 @@ from edgesim.compress.evaluate import (
     paired_difference,
 )
 from edgesim.compress.multi_exit import MultiExitClassifier
+from edgesim.compress.recipe import load_recipe
 from edgesim.compress.record import record
 from edgesim.compress.text import LabelledText, read_tsv
 from edgesim.compress.zoo import load_zoo_model, load_zoo_tokenizer
@@ -37,6 +39,8 @@ ALLOWED_LOSSES_POINTS = (1, 2, 5)
 """Accuracy points that early exit may cost, as in EdgeBERT (2021)."""
 MAIN_LOSS_POINTS = "1"
 TABLE_THRESHOLDS_NATS = tuple(round(0.05 * i, 2) for i in range(14))
+EVALUATION_FILE = "evaluation.json"
+EVALUATION_VERSION = 1
 DEMO_FILE = "demo_sentences.tsv"
 
 Figures = dict[str, Any]
@@ -141,6 +145,18 @@ def weight_figures(model: MultiExitClassifier) -> Figures:
     return figures
 
 
+def load_evaluation(folder: Path) -> Figures:
+    """The stored figures of a zoo folder; InputError when they are missing or damaged."""
+    path = folder / EVALUATION_FILE
+    try:
+        figures = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); restore the file") from None
+    if not isinstance(figures, dict) or figures.get("schema_version") != EVALUATION_VERSION:
+        raise InputError(f"{path}: not an evaluation of schema {EVALUATION_VERSION}")
+    return figures
+
+
 def read_predictions(evaluation: Mapping[str, Any]) -> NDArray[np.int64] | None:
     """The dense model's stored answers to the dev rows, if the evaluation has them."""
     stored = evaluation.get("dense_dev_predictions")
@@ -149,16 +165,13 @@ def read_predictions(evaluation: Mapping[str, Any]) -> NDArray[np.int64] | None:
 
 def evaluate_zoo(folder: Path, data_dir: Path) -> Figures:
     """Measure a zoo model anew on DATA/task/dev.tsv; same form as the `dev` of evaluation.json."""
-    import json
-
-    from edgesim.compress.recipe import load_recipe
-
     config, recipe = load_zoo_config(folder), load_recipe(folder / "recipe.yaml")
     text = read_tsv(data_dir / recipe.task.name / "dev.tsv")
     workload = record(
         load_zoo_model(folder), load_zoo_tokenizer(folder), text,
         name=f"{recipe.task.name} dev", max_tokens=config.max_tokens, model_name=config.name,
     )  # fmt: skip
-    stored = folder / "evaluation.json"
-    evaluation = json.loads(stored.read_text(encoding="utf-8")) if stored.is_file() else {}
-    return dev_figures(workload, config.thresholds_nats, read_predictions(evaluation))
+    predictions = None
+    if (folder / EVALUATION_FILE).is_file():
+        predictions = read_predictions(load_evaluation(folder))
+    return dev_figures(workload, config.thresholds_nats, predictions)

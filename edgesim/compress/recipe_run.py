@@ -42,10 +42,8 @@ from edgesim.ir.token_counts import save_token_counts
 
 RECIPE_FILE = "recipe.yaml"
 WORKLOAD_FILE = "dev_workload.npz"
-EVALUATION_FILE = "evaluation.json"
 CARD_FILE = "card.md"
 SELECTION_FILE = "selection_rows.txt"
-EVALUATION_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -103,7 +101,9 @@ def _run(
     )  # fmt: skip
     _write_side_files(recipe, recipe_path, data, base, out)
     evaluation = _evaluate(recipe, data, base, out, work)
-    write_whole(out / EVALUATION_FILE, (json.dumps(evaluation, indent=1) + "\n").encode())
+    write_whole(
+        out / assessment.EVALUATION_FILE, (json.dumps(evaluation, indent=1) + "\n").encode()
+    )
     write_whole(out / CARD_FILE, card_text(recipe, load_zoo_config(out), evaluation).encode())
     return CompressResult(out, evaluation)
 
@@ -145,7 +145,7 @@ def _evaluate(recipe: Recipe, data: TaskData, base: Path, out: Path, work: Path)
     workload.save(out / WORKLOAD_FILE)
     thresholds, selection = config.thresholds_nats, data.selection
     evaluation: dict[str, Any] = {
-        "schema_version": EVALUATION_VERSION, "model": recipe.name, "arithmetic": "float32",
+        "schema_version": assessment.EVALUATION_VERSION, "model": recipe.name, "arithmetic": "float32",
         "num_rows": {"train": len(data.train), "selection": len(selection), "dev": len(data.dev)},
     }  # fmt: skip
     predictions = None
