@@ -145,9 +145,11 @@ def _evaluate(recipe: Recipe, data: TaskData, base: Path, out: Path, work: Path)
     workload.save(out / WORKLOAD_FILE)
     thresholds, selection = config.thresholds_nats, data.selection
     evaluation: dict[str, Any] = {
-        "schema_version": assessment.EVALUATION_VERSION, "model": recipe.name, "arithmetic": "float32",
+        "schema_version": assessment.EVALUATION_VERSION,
+        "model": recipe.name,
+        "arithmetic": "float32",
         "num_rows": {"train": len(data.train), "selection": len(selection), "dev": len(data.dev)},
-    }  # fmt: skip
+    }
     predictions = None
     if len(recipe.stages) > 1:
         dense = load_stage(recipe, recipe.stages[0].name, base, work)
