@@ -34,8 +34,9 @@ from edgesim.compress.zoo import (
     load_zoo_model,
     load_zoo_tokenizer,
     save_zoo_model,
+    weight_format,
 )
-from edgesim.compress.zoo_config import load_zoo_config
+from edgesim.compress.zoo_config import CONFIG_FILE, load_zoo_config
 from edgesim.errors import InputError
 from edgesim.ir.token_counts import FILE_NAME as COUNTS_FILE
 from edgesim.ir.token_counts import save_token_counts
@@ -91,6 +92,9 @@ def _run(
     recipe: Recipe, recipe_path: Path, data: TaskData, base: Path, out: Path, work: Path,
     max_steps: int | None,
 ) -> CompressResult:  # fmt: skip
+    weight_format(recipe)
+    if (out / CONFIG_FILE).is_file() and (other := load_zoo_config(out).name) != recipe.name:
+        raise InputError(f"{out}: holds the model {other}; name another output folder")
     model = train_recipe(recipe, data, base, work, max_steps)
     thresholds = assessment.choose_thresholds(
         _logits(model, recipe, base, data.selection), _labels(data.selection)
@@ -135,6 +139,17 @@ def _write_side_files(
     save_token_counts(out / COUNTS_FILE, counts, f"{recipe.task.name} train")
 
 
+def _dense_figures(recipe: Recipe, dev: LabelledText, base: Path, work: Path) -> dict[str, Any]:
+    """Dev figures of the first stage, and its answers row by row for the paired comparison."""
+    stage = recipe.stages[0].name
+    logits = _logits(load_stage(recipe, stage, base, work), recipe, base, dev)
+    answers = logits[:, -1].argmax(axis=-1)
+    return {
+        "dense": {"stage": stage, "dev": assessment.set_figures(logits, _labels(dev), {})},
+        "dense_dev_predictions": " ".join(str(answer) for answer in answers),
+    }
+
+
 def _evaluate(recipe: Recipe, data: TaskData, base: Path, out: Path, work: Path) -> dict[str, Any]:
     """Figures of the stored model as read back from its folder, beside the first stage's."""
     config, model, tokenizer = load_zoo_config(out), load_zoo_model(out), load_zoo_tokenizer(out)
@@ -150,19 +165,12 @@ def _evaluate(recipe: Recipe, data: TaskData, base: Path, out: Path, work: Path)
         "arithmetic": "float32",
         "num_rows": {"train": len(data.train), "selection": len(selection), "dev": len(data.dev)},
     }
-    predictions = None
     if len(recipe.stages) > 1:
-        dense = load_stage(recipe, recipe.stages[0].name, base, work)
-        dense_logits = _logits(dense, recipe, base, data.dev)
-        predictions = dense_logits[:, -1].argmax(axis=-1).astype(np.int64)
-        evaluation["dense"] = {
-            "stage": recipe.stages[0].name,
-            "dev": assessment.set_figures(dense_logits, _labels(data.dev), {}),
-        }
-        evaluation["dense_dev_predictions"] = " ".join(str(p) for p in predictions)
+        evaluation |= _dense_figures(recipe, data.dev, base, work)
     evaluation["selection"] = assessment.set_figures(
         _logits(model, recipe, base, selection), _labels(selection), thresholds
     )
+    predictions = assessment.read_predictions(evaluation)
     evaluation["dev"] = assessment.dev_figures(workload, thresholds, predictions)
     demo = out / assessment.DEMO_FILE
     if demo.is_file():

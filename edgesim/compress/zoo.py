@@ -54,7 +54,8 @@ def _stored(prefix: str, content: bytes) -> StoredFile:
     return StoredFile(file=name, sha256=digest)
 
 
-def _weight_format(recipe: Recipe) -> WeightFormat:
+def weight_format(recipe: Recipe) -> WeightFormat:
+    """The format of the recipe's last stage; InputError when that stage does not quantise."""
     quantise = recipe.stages[-1].quantise
     if quantise is None:
         raise InputError(
@@ -76,10 +77,10 @@ def save_zoo_model(
     """
     if shared_folder.resolve() != (folder.parent / SHARED_FOLDER).resolve():
         raise InputError(f"{shared_folder}: embeddings must go to {folder.parent / SHARED_FOLDER}")
-    weight_format = _weight_format(recipe)
+    stored_format = weight_format(recipe)
     embeddings, rest = _split_state(model)
-    packed_embeddings = pack(embeddings, weight_format.number_format)
-    packed_weights = pack(rest, weight_format.number_format)
+    packed_embeddings = pack(embeddings, stored_format.number_format)
+    packed_weights = pack(rest, stored_format.number_format)
     tokenizer = tokenizer_path.read_bytes()
     config = ZooConfig(
         format_version=FORMAT_VERSION,
@@ -88,7 +89,7 @@ def save_zoo_model(
         pooling=recipe.pooling,
         num_labels=model.num_labels,
         max_tokens=recipe.task.max_tokens,
-        weight_format=weight_format,
+        weight_format=stored_format,
         weights=_stored(WEIGHTS_FILE, packed_weights),
         embeddings=_stored("embeddings", packed_embeddings),
         tokenizer=_stored(TOKENIZER_FILE, tokenizer),

@@ -128,6 +128,13 @@ def test_a_smoke_run_never_overwrites_a_model() -> None:
         compress_recipe(RECIPE, smoke_run=True)
 
 
+def test_another_model_s_folder_is_left_alone(smoke_result: CompressResult, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(RECIPE.read_text().replace("name: minilm-sst2-ee", "name: another"))
+    with pytest.raises(InputError, match="holds the model minilm-sst2-ee-smoke"):
+        compress_recipe(recipe, out_dir=smoke_result.folder, smoke_run=True)
+
+
 def test_missing_data_is_one_error() -> None:
     with pytest.raises(InputError, match="name the data folder"):
         compress_recipe(RECIPE)
