@@ -95,5 +95,8 @@ def _unpack_one(
     if int(nonzero.sum()) != len(codes):
         raise InputError(f"{where}: {len(codes)} codes for {int(nonzero.sum())} mask bits")
     values = np.zeros(size, dtype=np.float32)
-    values[nonzero] = number_format.decode(codes, int(bias[0])).astype(np.float32)
+    table = number_format.code_table(int(bias[0])).astype(np.float32)
+    if codes.size and int(codes.max()) >= len(table):
+        raise InputError(f"{where}: code {int(codes.max())} is none of {number_format.name}")
+    values[nonzero] = table[codes]
     return values.reshape(tuple(shape.tolist()))

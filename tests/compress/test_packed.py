@@ -89,6 +89,12 @@ def test_contradicting_entries_are_refused(
         unpack(save(entries), FORMAT, "w")
 
 
+def test_a_code_outside_the_format_is_refused() -> None:
+    content = pack({"w": np.float32([1, 2, 3])}, FORMAT)
+    with pytest.raises(InputError, match=r"w: w: code 1\d\d is none of adaptivfloat<6,3>"):
+        unpack(content, AdaptivFloat(6, 3), "w")
+
+
 def test_truncated_bytes_are_refused() -> None:
     content = pack({"w": np.float32([1, 2, 3])}, FORMAT)
     for length in (0, 4, 40, len(content) - 1):
