@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -176,3 +178,14 @@ def test_weights_that_do_not_fit_the_settings_are_all_named(
     with pytest.raises(InputError, match=r"ramps\.3\.classifier\.bias is missing") as caught:
         load_zoo_model(zoo_inputs["folder"])
     assert "has shape (60, 32), wanted (61, 32)" in str(caught.value)
+
+
+def test_reading_settings_and_figures_needs_no_torch() -> None:
+    program = (
+        "import sys, edgesim.compress.zoo_config, edgesim.compress.card\n"
+        "assert 'torch' not in sys.modules and 'transformers' not in sys.modules\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
