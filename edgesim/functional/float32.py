@@ -92,7 +92,7 @@ def _checked_ids(trace: OpTrace, token_ids: ArrayLike) -> NDArray[np.int64]:
             rows = trace.tensors[op.table].shape[0].fixed
             if ids.min() < 0 or ids.max() >= rows:
                 raise InputError(
-                    f"token ids from {ids.min()} to {ids.max()}; {op.table} has {rows}"
+                    f"token ids from {ids.min()} to {ids.max()}; {op.table} has {rows} rows"
                 )
     return ids.astype(np.int64)
 

@@ -18,7 +18,7 @@ from edgesim.errors import InputError
 
 _HEADER = "header_json"
 _UNREADABLE = (
-    OSError, ValueError, KeyError, EOFError, TypeError, AttributeError,
+    OSError, ValueError, KeyError, EOFError, TypeError, AttributeError, RuntimeError,
     zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
 
@@ -61,6 +61,8 @@ def read_npz(
         raise InputError(
             f"{path}: not a readable {kind} file, perhaps truncated ({error}); write it anew"
         ) from None
+    if not isinstance(meta, dict):
+        raise InputError(f"{path}: not a readable {kind} file; write it anew")
     if meta.get("kind") != kind:
         raise InputError(f"{path}: holds a {meta.get('kind')!r}, expected a {kind}")
     if meta.get("schema_version") != schema_version:

@@ -93,5 +93,5 @@ def load_trace(path: Path) -> OpTrace:
             masks={k[5:]: v for k, v in columns.items() if k.startswith("mask:")},
             token_counts=columns.get("token_counts"),
         )  # fmt: skip
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: the trace is incomplete ({error}); write it anew") from None
