@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -44,6 +45,8 @@ class BreakdownRow:
     """Dynamic and static energy that belongs to this row; rows of one group sum to energy_j."""
     latency_s: float
     """Time: of a unit, busy time (units overlap); of a kind or layer, its share of the latency."""
+    account: str = ""
+    """`chip`, `offchip` or `host` in the group `unit`; empty elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,11 @@ class SimResult:
     model: str
     chip_kind: str
     settings: Mapping[str, Any]
-    """Exit policy, padding, arithmetic, precision: what the run was asked for."""
+    """What the run was asked for, as JSON values; every key may be missing.
+
+    Reports read `exit_threshold` (nats, null is exit off), `pad_to` (tokens, null is own count),
+    `arithmetic` (of activations), `precision` and `weights` (`dense` or `compressed`).
+    """
     num_sentences: int
     accuracy: float | None
     accuracy_low: float | None
@@ -106,7 +113,8 @@ class SimResult:
     host_energy_j: Interval
     ideal_latency_s: float
     """Mean roofline bound: no sentence can be faster on this chip."""
-    area_mm2: Interval
+    area_mm2: Interval | None
+    """None where nothing of the area is modelled, as for a GPU."""
     area_parts_mm2: Mapping[str, Interval]
     sentences: tuple[SentenceRow, ...]
     breakdown: tuple[BreakdownRow, ...]
@@ -137,9 +145,10 @@ class SimResult:
         return self.energy_j.times(self.latency_s)
 
     def percentile(self, column: str, share: float) -> float:
-        """Percentile of a per-sentence column by the nearest rank."""
+        """Percentile of a per-sentence column by the nearest rank: the ⌈share · count⌉-th value."""
         values = sorted(float(getattr(row, column)) for row in self.sentences)
-        return values[min(len(values) - 1, max(0, round(share * len(values) + 0.5) - 1))]
+        rank = math.ceil(round(share * len(values), 9))
+        return values[min(len(values), max(1, rank)) - 1]
 
     def to_frame(self) -> pd.DataFrame:
         """One row per sentence."""
@@ -172,11 +181,19 @@ class SimResult:
 
     def save(self, path: Path) -> None:
         """Write the JSON of `to_json`; the file appears whole or not at all."""
+        path = Path(path)
         if not path.parent.is_dir():
             raise InputError(f"{path}: the folder {path.parent} does not exist")
         partial = path.with_name(path.name + ".partial")
         partial.write_text(json.dumps(self.to_json(), indent=1, sort_keys=True) + "\n")
         os.replace(partial, path)
+
+    @classmethod
+    def load(cls, path: Path) -> SimResult:
+        """Read what `save` wrote, value for value; InputError for any other file."""
+        from edgesim.ir.result_reader import read_result
+
+        return read_result(Path(path))
 
 
 def _plain(value: Any) -> Any:

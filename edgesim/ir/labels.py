@@ -1,0 +1,47 @@
+"""What a result is called beside others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edgesim.ir.result import SimResult
+
+
+def exit_text(result: SimResult) -> str:
+    """How sentences leave: "exit < 0.28", or "full depth" where the exit is off."""
+    threshold = result.settings.get("exit_threshold")
+    return "full depth" if threshold is None else f"exit < {threshold}"
+
+
+def padding_text(result: SimResult) -> str:
+    """Which sequence length was simulated: a sentence's own token count, or padded."""
+    pad_to = result.settings.get("pad_to")
+    return "S own" if pad_to is None else f"S padded to {pad_to}"
+
+
+def setting_parts(result: SimResult) -> tuple[str, ...]:
+    """Exit, precision, weights, padding and arithmetic in words; empty where not stated."""
+    settings = result.settings
+    stated = (str(settings.get(name) or "") for name in ("precision", "weights"))
+    arithmetic = settings.get("arithmetic")
+    in_words = f"activations {arithmetic}" if arithmetic else ""
+    return (exit_text(result), *stated, padding_text(result), in_words)
+
+
+def settings_text(result: SimResult) -> str:
+    """All settings of one result, such as "exit < 0.28, fp16, S own"."""
+    return ", ".join(part for part in setting_parts(result) if part)
+
+
+def distinct_labels(results: Sequence[SimResult]) -> tuple[str, ...]:
+    """One label per result: the chip and whatever differs among results; all labels differ."""
+    rows = [(result.model, *setting_parts(result)) for result in results]
+    differing = [len(set(column)) > 1 for column in zip(*rows, strict=True)]
+    labels = []
+    for result, row in zip(results, rows, strict=True):
+        said = [part for part, differs in zip(row, differing, strict=True) if differs and part]
+        labels.append(", ".join((result.chip, *said)))
+    return tuple(
+        f"{label} (#{position})" if labels.count(label) > 1 else label
+        for position, label in enumerate(labels, start=1)
+    )

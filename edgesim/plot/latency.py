@@ -1,0 +1,95 @@
+"""Where the time of the mean sentence goes, by op kind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from edgesim.ir.quantity import quantity_text, si_scale
+from edgesim.plot.style import (
+    FONT_SIZE,
+    INK,
+    Results,
+    axes_or_new,
+    colour,
+    finish,
+    labelled,
+)  # fmt: skip
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SMALL_SHARE = 0.01
+"""Kinds below this share of every result's latency are drawn as one."""
+BAND = 0.8
+"""Part of a row's height that its bars fill."""
+
+
+def latency_by_kind_data(results: Results, labels: Sequence[str] | None = None) -> pd.DataFrame:
+    """Mean time per sentence by op kind: columns result, kind, latency_s.
+
+    Per result the rows sum to its mean latency.
+    """
+    rows = [
+        (label, row.name, row.latency_s)
+        for label, result in labelled(results, labels)
+        for row in result.breakdown
+        if row.group == "kind"
+    ]
+    return pd.DataFrame(rows, columns=["result", "kind", "latency_s"])
+
+
+def latency_height_inches(results: Results) -> float:
+    """Height of a figure in which every bar and its figure can be read."""
+    pairs = labelled(results)
+    rows = len(_table(latency_by_kind_data(results), [label for label, _ in pairs]))
+    return 1.6 + rows * (0.14 + 0.17 * len(pairs))
+
+
+def plot_latency_by_kind(
+    results: Results, ax: Axes | None = None, labels: Sequence[str] | None = None
+) -> Axes:
+    """Axes with a row per op kind and a bar per result, the slowest kind on top."""
+    pairs = labelled(results, labels)
+    table = _table(latency_by_kind_data(results, labels), [label for label, _ in pairs])
+    ax = axes_or_new(ax, latency_height_inches(results))
+    longest = float(table.to_numpy().max()) if len(table) else 0.0
+    factor, unit = si_scale(longest, "s")
+    height = BAND / len(pairs)
+    for index, label in enumerate(table.columns):
+        offset = (index + 0.5) * height - BAND / 2
+        centres = [row + offset for row in range(len(table))]
+        times = [float(time_s) for time_s in table[label]]
+        ax.barh(
+            centres, [time_s / factor for time_s in times], height=0.92 * height,
+            color=colour(index), label=label,
+        )  # fmt: skip
+        for centre, time_s in zip(centres, times, strict=True):
+            ax.annotate(
+                quantity_text(time_s, "s") if time_s else "–", (time_s / factor, centre),
+                xytext=(3, 0), textcoords="offset points", va="center",
+                fontsize=FONT_SIZE - 2, color=INK,
+            )  # fmt: skip
+    ax.set_yticks(range(len(table)), [str(kind).replace("_", " ") for kind in table.index])
+    ax.set_ylim(max(len(table), 1) - 0.5, -0.5)
+    ax.set_xlim(0, 1.12 * longest / factor or 1.0)
+    finish(ax, "Latency by op kind", f"Mean time per sentence ({unit})", "Op kind (name)")
+    if len(pairs) > 1:
+        ax.legend(loc="lower right", frameon=False, fontsize=FONT_SIZE - 1)
+    return ax
+
+
+def _table(frame: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
+    """Kinds × results in seconds, slowest first; small kinds, if several, merged at the end."""
+    table = frame.pivot_table(index="kind", columns="result", values="latency_s", aggfunc="sum")
+    table = table.reindex(columns=list(labels)).fillna(0.0)
+    shares = table / table.sum().where(table.sum() > 0, 1.0)
+    order = shares.max(axis=1).sort_values(ascending=False, kind="stable").index
+    table, shares = table.loc[order], shares.loc[order]
+    small = shares.max(axis=1) < SMALL_SHARE
+    if int(small.sum()) < 2:
+        return table
+    merged = table.loc[small].sum().to_frame(f"{int(small.sum())} other kinds").T
+    return pd.concat([table.loc[~small], merged])

@@ -1,0 +1,198 @@
+"""Op kinds of the mean sentence against what arithmetic and memory allow."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from edgesim.plot.style import (
+    FAINT,
+    FONT_SIZE,
+    INK,
+    MARKERS,
+    Results,
+    axes_or_new,
+    colour,
+    finish,
+    labelled,
+)  # fmt: skip
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+HEIGHT_INCHES = 5.6
+MACS_PER_GMAC = 1e9
+DECADES_AROUND = 0.6
+"""Room around points and ridges, in decades."""
+COLUMNS = [
+    "result", "kind", "macs", "traffic_bytes", "latency_s", "intensity_macs_per_byte",
+    "macs_per_s", "attainable_macs_per_s",
+]  # fmt: skip
+LABEL_RADII_POINTS = (9, 18, 30, 44, 60)
+LABEL_ANGLES = (0, 180, 30, -30, 150, -150, 60, -60, 120, -120, 90, -90)
+"""Where a label is tried around its point, nearest first, in degrees"""
+
+
+def roofline_data(results: Results, labels: Sequence[str] | None = None) -> pd.DataFrame:
+    """One row per result and op kind, columns as COLUMNS.
+
+    Kinds without traffic have infinite intensity; the attainable rate is the smaller of the
+    chip's peak and bandwidth times intensity (Williams, Waterman and Patterson, 2009).
+    """
+    rows = []
+    for label, result in labelled(results, labels):
+        for point in result.roofline:
+            traffic = point.traffic_bytes
+            intensity = point.macs / traffic if traffic > 0 else math.inf
+            rate = point.macs / point.latency_s if point.latency_s > 0 else 0.0
+            reach = result.memory_bytes_per_s * intensity if point.macs > 0 else 0.0
+            attainable = min(result.peak_macs_per_s, reach)
+            rows.append((label, point.name, point.macs, traffic, point.latency_s, intensity,
+                         rate, attainable))  # fmt: skip
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def plot_roofline(
+    results: Results, ax: Axes | None = None, labels: Sequence[str] | None = None
+) -> Axes:
+    """Log-log axes with the attainable line of each chip and a point per op kind.
+
+    Results without roofline points are left out where others have some. A kind without traffic
+    stands at the right edge as an arrow; kinds without multiply-accumulates cannot be shown and
+    are named below.
+    """
+    pairs = labelled(results, labels)
+    pairs = tuple(pair for pair in pairs if pair[1].roofline) or pairs
+    frame = roofline_data([result for _, result in pairs], [label for label, _ in pairs])
+    shown = frame[(frame["macs"] > 0) & (frame["macs_per_s"] > 0)]
+    ax = axes_or_new(ax, HEIGHT_INCHES)
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    ridges = [result.peak_macs_per_s / result.memory_bytes_per_s for _, result in pairs]
+    left, right = _x_range(shown, ridges)
+    texts = []
+    for index, (label, result) in enumerate(pairs):
+        x = np.geomspace(left, right, 200)
+        y = np.minimum(result.peak_macs_per_s, result.memory_bytes_per_s * x) / MACS_PER_GMAC
+        ax.plot(x, y, color=colour(index), linewidth=1.6, zorder=2, label=label)
+        texts += _draw_points(ax, shown[shown["result"] == label], index, right)
+    ax.set_xlim(left, right)
+    ax.set_ylim(*_y_range(shown, pairs))
+    finish(ax, "Roofline of the mean sentence", "Operational intensity (MAC/byte)",
+           "Throughput (GMAC/s)")  # fmt: skip
+    ax.grid(visible=True, which="major", color="#e6e6e6", linewidth=0.6, zorder=0)
+    _caption(ax, frame)
+    ax.legend(loc="upper left", frameon=False, fontsize=FONT_SIZE - 1)
+    _spread_labels(ax, texts)
+    return ax
+
+
+def _draw_points(
+    ax: Axes, rows: pd.DataFrame, index: int, right: float
+) -> list[tuple[float, float, str, str]]:  # fmt: skip
+    """Draw one result's points; their x, y, text and colour for labelling."""
+    labels = []
+    for kind, intensity, rate in zip(
+        rows["kind"], rows["intensity_macs_per_byte"], rows["macs_per_s"], strict=True
+    ):
+        unbounded = math.isinf(intensity)
+        x = right / 10**0.12 if unbounded else float(intensity)
+        marker = ">" if unbounded else MARKERS[index % len(MARKERS)]
+        y = float(rate) / MACS_PER_GMAC
+        ax.plot(
+            [x], [y], marker=marker, linestyle="none", color=colour(index), markersize=7,
+            markeredgecolor="white", markeredgewidth=0.8, zorder=4,
+        )  # fmt: skip
+        text = str(kind).replace("_", " ") + (", no traffic" if unbounded else "")
+        labels.append((x, y, text, colour(index)))
+    return labels
+
+
+def _x_range(shown: pd.DataFrame, ridges: Sequence[float]) -> tuple[float, float]:
+    intensities = [float(x) for x in shown["intensity_macs_per_byte"] if math.isfinite(x)]
+    values = [x for x in (*intensities, *ridges) if x > 0] or [1.0]
+    room = 10**DECADES_AROUND
+    return min(values) / room, max(values) * room
+
+
+def _y_range(shown: pd.DataFrame, pairs: Sequence[tuple[str, Any]]) -> tuple[float, float]:
+    peaks = [result.peak_macs_per_s / MACS_PER_GMAC for _, result in pairs]
+    rates = [float(rate) / MACS_PER_GMAC for rate in shown["macs_per_s"]]
+    room = 10**DECADES_AROUND
+    return min([*rates, *peaks]) / room, max([*rates, *peaks]) * room * 2
+
+
+def _caption(ax: Axes, frame: pd.DataFrame) -> None:
+    hidden = list(dict.fromkeys(frame.loc[frame["macs"] <= 0, "kind"]))
+    if hidden:
+        names = ", ".join(str(kind).replace("_", " ") for kind in hidden)
+        ax.text(
+            1.0, 0.012, f"no MACs, not shown: {names}", transform=ax.transAxes, ha="right",
+            va="bottom", fontsize=FONT_SIZE - 2, color=FAINT, wrap=True,
+        )  # fmt: skip
+
+
+def _spread_labels(ax: Axes, points: Sequence[tuple[float, float, str, str]]) -> None:
+    """Write each label at the first place around its point that touches nothing written.
+
+    `Text.get_window_extent` measures the words alone, without the line to the point.
+    """
+    from matplotlib.text import Text
+
+    offsets = _offsets()
+    ax.figure.get_figure(root=True).draw_without_rendering()
+    frame = ax.get_window_extent()
+    taken = [_square(ax, x, y) for x, y, _, _ in points]
+    taken += [text.get_window_extent() for text in ax.texts]
+    legend = ax.get_legend()
+    if legend is not None:
+        taken.append(legend.get_window_extent())
+    for x, y, words, text_colour in points:
+        text = ax.annotate(
+            words, (x, y), xytext=(9, 0), textcoords="offset points", fontsize=FONT_SIZE - 1,
+            color=INK, va="center", zorder=5,
+            arrowprops={"arrowstyle": "-", "color": text_colour, "linewidth": 0.7,
+                        "shrinkA": 0, "shrinkB": 3},
+        )  # fmt: skip
+        best, fewest = offsets[0], math.inf
+        for offset in offsets:
+            _place(text, offset)
+            box = Text.get_window_extent(text)
+            inside = frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0
+            clashes = sum(box.overlaps(other) for other in taken) + 10 * (not inside)
+            if clashes < fewest:
+                best, fewest = offset, clashes
+            if clashes == 0:
+                break
+        _place(text, best)
+        taken.append(Text.get_window_extent(text))
+
+
+def _offsets() -> list[tuple[float, float]]:
+    """Offsets in points at which a label is tried, nearest first."""
+    return [
+        (radius * math.cos(math.radians(angle)), radius * math.sin(math.radians(angle)))
+        for radius in LABEL_RADII_POINTS
+        for angle in LABEL_ANGLES
+    ]
+
+
+def _place(text: Any, offset: tuple[float, float]) -> None:
+    text.set_position(offset)
+    horizontal = offset[0]
+    text.set_horizontalalignment(
+        "left" if horizontal > 1 else "right" if horizontal < -1 else "center"
+    )
+
+
+def _square(ax: Axes, x: float, y: float) -> Any:
+    """The box in pixels that a marker covers."""
+    from matplotlib.transforms import Bbox
+
+    centre = ax.transData.transform((x, y))
+    half = 6.0
+    return Bbox([[centre[0] - half, centre[1] - half], [centre[0] + half, centre[1] + half]])

@@ -1,0 +1,130 @@
+"""Ratios of one result to another, as intervals that name both sides."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+from edgesim.ir.interval import Interval
+from edgesim.ir.quantity import digits_text, interval_text
+from edgesim.ir.result import SimResult
+
+CONFIDENCE = 0.95
+RATIO_QUANTITIES: tuple[tuple[str, Callable[[SimResult], Interval]], ...] = (
+    ("latency", lambda result: result.latency_s),
+    ("energy", lambda result: result.energy_j),
+    ("energy-delay product", lambda result: result.energy_delay_js),
+    ("chip energy only", lambda result: result.chip_energy_j),
+)
+
+
+@dataclass(frozen=True)
+class RatioLine:
+    """One quantity of one result as a multiple of the baseline's; below 1 is less."""
+
+    quantity: str
+    result: str
+    baseline: str
+    ratio: Interval | None
+    """Ends are the extreme quotients of independent ranges; None where the baseline may be 0."""
+
+    @property
+    def text(self) -> str:
+        """The line in words; names both sides."""
+        sides = f"{self.quantity}: {self.result} / {self.baseline}"
+        if self.ratio is None:
+            return f"{sides} = n/a, the baseline may be zero"
+        return f"{sides} = {interval_text(self.ratio, '')}; {times_text(self.ratio)}"
+
+
+@dataclass(frozen=True)
+class AccuracyDifference:
+    """Accuracy of a result minus the baseline's over the same sentences, in shares."""
+
+    result: str
+    baseline: str
+    difference: Interval
+    """95 % interval: adjusted Wald for paired proportions (Agresti and Min, 2005)."""
+    num_sentences: int
+
+    @property
+    def text(self) -> str:
+        """The line in words; names both sides."""
+        value, low, high = (
+            f"{100 * end:+.1f}"
+            for end in (self.difference.value, self.difference.low, self.difference.high)
+        )
+        return (
+            f"accuracy: {self.result} − {self.baseline} = {value} [{low}, {high}] points, "
+            f"paired over {self.num_sentences} sentences"
+        )
+
+
+def times_text(ratio: Interval) -> str:
+    """A ratio as "3.2 [2.1, 4.0] times less" or "… more"; undecided where its range holds 1."""
+    if ratio.high < 1:
+        inverse = Interval(1 / ratio.value, 1 / ratio.high, 1 / ratio.low) if ratio.low else None
+        if inverse is None:
+            return f"at least {digits_text(1 / ratio.high)} times less"
+        return f"{interval_text(inverse, '')} times less"
+    if ratio.low > 1:
+        return f"{interval_text(ratio, '')} times more"
+    if ratio.low == ratio.high:
+        return "the same"
+    return "undecided, the range holds 1"
+
+
+def safe_ratio(numerator: Interval, denominator: Interval) -> Interval | None:
+    """The quotient of two intervals; None where the denominator may be zero."""
+    return numerator.over(denominator) if denominator.low > 0 else None
+
+
+def ratio_lines(
+    results: Sequence[SimResult], labels: Sequence[str], baseline: int
+) -> tuple[RatioLine, ...]:
+    """Every ratio quantity of every result but the baseline, in the order of the results."""
+    reference = results[baseline]
+    return tuple(
+        RatioLine(name, label, labels[baseline], safe_ratio(read(result), read(reference)))
+        for position, (result, label) in enumerate(zip(results, labels, strict=True))
+        if position != baseline
+        for name, read in RATIO_QUANTITIES
+    )
+
+
+def accuracy_differences(
+    results: Sequence[SimResult], labels: Sequence[str], baseline: int
+) -> tuple[AccuracyDifference, ...]:
+    """Paired differences to the baseline, where both ran the same labelled sentences."""
+    lines = []
+    for position, (result, label) in enumerate(zip(results, labels, strict=True)):
+        if position != baseline and _paired(result, results[baseline]):
+            difference = _difference(result, results[baseline])
+            count = len(result.sentences)
+            lines.append(AccuracyDifference(label, labels[baseline], difference, count))
+    return tuple(lines)
+
+
+def _paired(result: SimResult, reference: SimResult) -> bool:
+    rows = (*result.sentences, *reference.sentences)
+    if any(row.label is None or row.prediction is None for row in rows):
+        return False
+    workload = result.inputs.get("workload")
+    if workload is None or workload != reference.inputs.get("workload"):
+        return False
+    return [row.label for row in result.sentences] == [row.label for row in reference.sentences]
+
+
+def _difference(result: SimResult, reference: SimResult) -> Interval:
+    """Half a sentence is added to each cell of the 2 × 2 table (Agresti and Min, 2005)."""
+    pairs = [
+        (mine.prediction == mine.label, theirs.prediction == theirs.label)
+        for mine, theirs in zip(result.sentences, reference.sentences, strict=True)
+    ]
+    gained, lost, count = pairs.count((True, False)), pairs.count((False, True)), len(pairs)
+    centre = (gained - lost) / (count + 2)
+    spread = gained + lost + 1 - (gained - lost) ** 2 / (count + 2)
+    half = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2) * math.sqrt(spread) / (count + 2)
+    return Interval((gained - lost) / count, centre - half, centre + half)
