@@ -37,18 +37,24 @@ class _Placed:
 class TraceOptions:
     """What a trace holds beside the graph."""
 
-    name: str
+    name: str | None
+    """None takes the model's class."""
     model_class: str
-    max_tokens: int
     weight_format: str | None = None
     activation_format: str | None = None
     token_counts: NDArray[np.int64] | None = None
 
 
 def assemble(
-    lowered: LoweredCalls, weights: Mapping[str, NDArray[np.float32]], options: TraceOptions
+    lowered: LoweredCalls,
+    weights: Mapping[str, NDArray[np.float32]],
+    max_tokens: int,
+    options: TraceOptions,
 ) -> OpTrace:
-    """The trace of a model; InputError for weights that are not finite."""
+    """The trace of a model; InputError for weights that are not finite.
+
+    `max_tokens` is the longest sentence the model states; a shorter position table lowers it.
+    """
     placed = _place(lowered.emitted)
     placed, shapes = _add_exits(placed, lowered.shapes)
     placed, renamed = _rename(placed)
@@ -63,9 +69,9 @@ def assemble(
         )  # fmt: skip
     prologue, layers, epilogue = _sections(placed)
     return OpTrace(
-        name=options.name, model_class=options.model_class, prologue=prologue, layers=layers,
-        epilogue=epilogue, tensors=tensors, outputs=outputs, max_tokens=_max_tokens(
-            placed, values, options.max_tokens),
+        name=options.name or options.model_class.partition("(")[0],
+        model_class=options.model_class, prologue=prologue, layers=layers, epilogue=epilogue,
+        tensors=tensors, outputs=outputs, max_tokens=_max_tokens(placed, values, max_tokens),
         masks={n: np.packbits(v != 0) for n, v in values.items() if np.any(v == 0)},
         token_counts=_token_counts(placed, values, options.token_counts), values=values,
     )  # fmt: skip

@@ -105,25 +105,36 @@ def read_example(model: nn.Module, example_inputs: Any) -> ExampleInputs:
     parameters = inspect.signature(model.forward).parameters.values()
     named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     names = [p.name for p in named]
+    if not names:
+        raise InputError(f"{type(model).__name__}: its forward names no arguments to give ids to")
     elsewhere = sorted({str(p.device) for p in model.parameters()} - {"cpu"})
     if elsewhere:
         raise InputError(
-            f"{type(model).__name__}: parameters on {', '.join(elsewhere)}; move the model with "
-            ".cpu() first"
+            f"{type(model).__name__}: parameters on {', '.join(elsewhere)}; call .cpu() first"
         )
-    if not names:
-        raise InputError(f"{type(model).__name__}: its forward names no arguments to give ids to")
     given = _by_name(model, example_inputs, names)
-    given = {name: value for name, value in given.items() if value is not None}
     token_ids = "input_ids" if "input_ids" in names else names[0]
-    row = _token_row(token_ids, given.get(token_ids, [[0] * _DEFAULT_TOKENS]))
     limit = position_limit(model)
+    default = [[0] * min(_DEFAULT_TOKENS, limit or _DEFAULT_TOKENS)]
+    row = _token_row(token_ids, given.get(token_ids, default))
     if limit is not None and row.shape[1] > limit:
         raise InputError(
             f"example_inputs: {row.shape[1]} tokens; {type(model).__name__} takes at most {limit}"
         )
+    arguments = _arguments(model, named, given, token_ids, max(2, row.shape[1]))
+    return ExampleInputs(token_ids, arguments, limit)
+
+
+def _arguments(
+    model: nn.Module,
+    parameters: list[inspect.Parameter],
+    given: Mapping[str, Any],
+    token_ids: str,
+    num_tokens: int,
+) -> dict[str, Any]:
+    """Arguments in the order of the forward; those left out keep their defaults."""
     arguments: dict[str, Any] = {}
-    for parameter in named:
+    for parameter in parameters:
         name = parameter.name
         required = parameter.default is parameter.empty
         if name == token_ids or required or _is_tensor(given.get(name)):
@@ -132,10 +143,10 @@ def read_example(model: nn.Module, example_inputs: Any) -> ExampleInputs:
                     f"example_inputs: argument {name!r} of {type(model).__name__}: allowed are "
                     "token ids, masks, token types and positions; leave it out"
                 )
-            arguments[name] = _of_kind(_kind(name, token_ids), max(2, row.shape[1]))
-        elif name in given:
+            arguments[name] = _of_kind(_kind(name, token_ids), num_tokens)
+        elif given.get(name) is not None:
             arguments[name] = given[name]
-    return ExampleInputs(token_ids, arguments, limit)
+    return arguments
 
 
 def _is_tensor(value: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,15 +31,16 @@ def lower(
 ) -> OpTrace:
     """The op trace of a module in evaluation mode, for one sentence of any length.
 
+    Calls whose result no output needs, such as an unused pooler, are not part of the trace.
+
     Parameters
     ----------
     model
-        BERT- or ALBERT-like encoder, with or without pooler, classifier or off-ramps
-        (`ramps.<i>` behind encoder layer i+1). Its modes and weights are left as they are.
+        BERT-like encoder with or without pooler, classifier or off-ramps (`ramps.<i>` behind
+        encoder layer i+1). Its modes and weights are left as they are.
     example_inputs
-        Tensor of token ids, tuple, dictionary or tokenizer output; None builds one. Only names
-        matter: the batch becomes one row, masks all ones (a sentence has its own length) and
-        token types all zeros (one segment).
+        Tensor of token ids, tuple, dictionary or tokenizer output; None builds one. The batch
+        becomes one row, masks all ones (a sentence has its own length), types all zeros.
     name
         Name of the trace; None takes the model's class.
     weight_format, activation_format
@@ -46,15 +48,17 @@ def lower(
     token_counts
         Occurrences of each token id in training text, (vocabulary,).
 
-    Raises
-    ------
-    LoweringError
-        Names every operation that is not understood, with its module path.
-    InputError
-        Inputs of unknown meaning, or weights with NaN or infinity, all named.
-
-    Calls whose result no output needs, such as an unused pooler, are not part of the trace.
+    Raises LoweringError that names every operation not understood, with its module path, and
+    InputError for inputs of unknown meaning and for weights with NaN or infinity.
     """
+    options = TraceOptions(
+        name=name, model_class=_model_class(model), weight_format=weight_format,
+        activation_format=activation_format, token_counts=token_counts,
+    )  # fmt: skip
+    return _lower(model, example_inputs, options)
+
+
+def _lower(model: Any, example_inputs: Any, options: TraceOptions) -> OpTrace:
     from torch import nn
 
     from edgesim.lower.capture import capture
@@ -62,23 +66,13 @@ def lower(
     if not isinstance(model, nn.Module):
         raise InputError(f"lower: got a {type(model).__name__}; allowed is a torch.nn.Module")
     graph, limit = capture(model, example_inputs)
-    model_class = _model_class(model)
-    options = TraceOptions(
-        name=name or type(model).__name__, model_class=model_class,
-        max_tokens=limit or UNLIMITED_TOKENS, weight_format=weight_format,
-        activation_format=activation_format, token_counts=token_counts,
-    )  # fmt: skip
-    return assemble(lower_calls(graph, model_class), graph.values, options)
+    lowered = lower_calls(graph, options.model_class)
+    return assemble(lowered, graph.values, limit or UNLIMITED_TOKENS, options)
 
 
 def _model_class(model: nn.Module) -> str:
     """Class of the module, with that of the configured encoder inside it in brackets."""
     outer = type(model).__name__
-    inner = [type(child).__name__ for child in model.children() if hasattr(child, "config")]
-    return f"{outer}({inner[0]})" if inner and _is_wrapper(model) else outer
-
-
-def _is_wrapper(model: nn.Module) -> bool:
-    """Whether the module wraps one configured encoder rather than being one."""
-    names = {type(child).__name__ for child in model.children()}
-    return any(name.endswith("Model") for name in names)
+    children: Iterable[object] = getattr(model, "children", tuple)()
+    inner = [type(child).__name__ for child in children if type(child).__name__.endswith("Model")]
+    return f"{outer}({inner[0]})" if inner else outer

@@ -23,6 +23,8 @@ def assert_same_outputs(trace: OpTrace, model: nn.Module, lengths: tuple[int, ..
         expected = outputs(model, ids)
         values = execute(trace, ids[0].numpy())
         assert len(trace.outputs) == len(expected)
+        for name, value in values.items():
+            assert trace.tensors[name].dims(num_tokens) == value.shape, name
         for name, tensor in zip(trace.outputs, expected, strict=True):
             assert values[name].dtype == np.float32
             difference = values[name] - tensor.numpy().reshape(values[name].shape)
