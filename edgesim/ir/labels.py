@@ -13,6 +13,16 @@ def exit_text(result: SimResult) -> str:
     return "full depth" if threshold is None else f"exit < {threshold}"
 
 
+def common_name(results: Sequence[SimResult], labels: Sequence[str], owners: Sequence[str]) -> str:
+    """Who `owners` (some of `labels`) are: a chip's name where all its results are among them."""
+    names = []
+    for result, label in zip(results, labels, strict=True):
+        mine = {name for one, name in zip(results, labels, strict=True) if one.chip == result.chip}
+        if label in owners:
+            names.append(result.chip if mine <= set(owners) else label)
+    return "; ".join(dict.fromkeys(names))
+
+
 def padding_text(result: SimResult) -> str:
     """Which sequence length was simulated: a sentence's own token count, or padded."""
     pad_to = result.settings.get("pad_to")
@@ -40,7 +50,7 @@ def distinct_labels(results: Sequence[SimResult]) -> tuple[str, ...]:
     labels = []
     for result, row in zip(results, rows, strict=True):
         said = [part for part, differs in zip(row, differing, strict=True) if differs and part]
-        labels.append(", ".join((result.chip, *said)))
+        labels.append(f"{result.chip} ({', '.join(said)})" if said else result.chip)
     return tuple(
         f"{label} (#{position})" if labels.count(label) > 1 else label
         for position, label in enumerate(labels, start=1)

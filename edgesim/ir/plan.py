@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgesim.ir.optrace import OpTrace
 
 
 @dataclass(frozen=True)
@@ -117,3 +123,21 @@ class SegmentPlan:
         weights = sum(chunk.stored_bits for op in self.ops for chunk in op.chunks)
         parameters = sum(op.parameter_bits for op in self.ops)
         return weights + parameters + sum(read.bits for read in self.embedding_reads)
+
+
+class MappingPlan(Protocol):
+    """The plans of a mapped trace, segment by segment, at any sentence length."""
+
+    trace: OpTrace
+
+    def embedding(self, num_tokens: int, token_ids: NDArray[np.int64] | None) -> SegmentPlan:
+        """The prologue of one sentence."""
+
+    def layer(self, index: int, num_tokens: int) -> SegmentPlan:
+        """Encoder layer `index`, 1-based, without its off-ramp."""
+
+    def ramp(self, index: int, num_tokens: int) -> SegmentPlan:
+        """The off-ramp behind layer `index`."""
+
+    def epilogue(self, num_tokens: int) -> SegmentPlan | None:
+        """Ops behind the last layer that belong to no off-ramp."""

@@ -33,7 +33,8 @@ class ColumnTiles:
 
     def stored_rows(self) -> NDArray[np.int64]:
         """Packed rows per column tile: the fullest lane."""
-        return self.lane_nonzeros.max(axis=1)
+        rows: NDArray[np.int64] = self.lane_nonzeros.max(axis=1)
+        return rows
 
 
 def column_tiles(mask: NDArray[np.bool_], vector_size: int) -> ColumnTiles:

@@ -46,14 +46,14 @@ class ModelFolder:
         """The trace of the stored weights, lowered now."""
         from edgesim.compress.zoo import load_zoo_model
         from edgesim.compress.zoo_config import load_zoo_config
-        from edgesim.lower import lower
+        from edgesim.lowering import lower
 
         config = load_zoo_config(self.path)
         model = load_zoo_model(self.path)
         counts: NDArray[np.int64] | None = None
         if (self.path / TOKEN_COUNTS).is_file():
             counts = load_token_counts(self.path / TOKEN_COUNTS)
-        weight_format = config.weight_format.name
+        weight_format = config.weight_format.number_format.name
         return lower(model, name=self.name, weight_format=weight_format, token_counts=counts)
 
     def record(self, sentences: Path) -> Workload:
@@ -101,7 +101,7 @@ def open_trace(target: str | Path) -> tuple[OpTrace, ModelFolder | None]:
 
 
 def lower_model(model: Any, example_inputs: Any = None, **options: Any) -> OpTrace:
-    """The trace of a torch module; see `edgesim.lower.lower`."""
-    from edgesim.lower import lower
+    """The trace of a torch module; see `edgesim.lowering.lower`."""
+    from edgesim.lowering import lower
 
     return lower(model, example_inputs, **options)

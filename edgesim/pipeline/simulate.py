@@ -127,4 +127,4 @@ def _simulate_accelerator(
     ids = None if asked.workload is None else asked.workload.token_ids
     run = simulator.run(asked.num_tokens, asked.exit_layers, asked.early_exit, ids)
     priced = price(run, asked.trace, chip, technology)
-    return summary.accelerator_result(asked, chip, technology, simulator, run, priced)
+    return summary.accelerator_result(asked, chip, technology, mapper, simulator, run, priced)

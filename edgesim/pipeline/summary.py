@@ -16,6 +16,7 @@ from edgesim.ir.result import LayerBottleneck, RooflinePoint, SimResult
 from edgesim.ir.run import SimulationRun
 from edgesim.ir.trace_file import trace_hash
 from edgesim.mapping.bounds import segment_bound
+from edgesim.mapping.planner import Mapper
 from edgesim.pipeline.answers import accuracy, sentence_rows
 from edgesim.sim.analytic import segment_ticks
 from edgesim.sim.vector_unit import SCHEDULES
@@ -46,7 +47,7 @@ def input_hashes(asked: RunInput, chip: Chip, technology: Technology) -> dict[st
 
 def accelerator_result(
     asked: RunInput, chip: AcceleratorSpec, technology: Technology,
-    simulator: WorkloadSimulator, run: SimulationRun, priced: PricedRun,
+    mapper: Mapper, simulator: WorkloadSimulator, run: SimulationRun, priced: PricedRun,
 ) -> SimResult:  # fmt: skip
     """The result of one accelerator run."""
     latency_s = run.latency_ticks() / TICKS_PER_S
@@ -79,7 +80,7 @@ def accelerator_result(
         roofline=roofline_points(run, simulator, counts),
         peak_macs_per_s=n * n * chip.clock.frequency_hz,
         memory_bytes_per_s=port_bits / 8 * chip.clock.frequency_hz,
-        spilled_bytes=_spilled_bytes(simulator, counts),
+        spilled_bytes=_spilled_bytes(mapper, simulator),
         traffic_over_compulsory=_traffic_ratio(simulator, counts),
         schedule_range_s=schedule_range(simulator, run, counts),
         operating_points=(
@@ -90,7 +91,7 @@ def accelerator_result(
         fitted=priced.fitted,
         not_modelled=(*chip.not_modelled, *priced.not_modelled),
         inputs=input_hashes(asked, chip, technology),
-        notes=_notes(simulator, run),
+        notes=_notes(mapper, simulator, run),
     )  # fmt: skip
 
 
@@ -106,9 +107,9 @@ def _trace_assumptions(asked: RunInput) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _notes(simulator: WorkloadSimulator, run: SimulationRun) -> tuple[str, ...]:
-    trace, chip = simulator.mapper.trace, simulator.chip
-    notes = list(simulator.mapper.placement.notes)
+def _notes(mapper: Mapper, simulator: WorkloadSimulator, run: SimulationRun) -> tuple[str, ...]:
+    trace, chip = mapper.trace, simulator.chip
+    notes = list(mapper.placement.notes)
     formats = {tensor.number_format for tensor in trace.tensors.values()}
     if None in formats:
         notes.append(f"tensors without a number format are held in {chip.pu.number_format}")
@@ -128,9 +129,9 @@ def _notes(simulator: WorkloadSimulator, run: SimulationRun) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _spilled_bytes(simulator: WorkloadSimulator, counts: NDArray[np.int64]) -> float:
+def _spilled_bytes(mapper: Mapper, simulator: WorkloadSimulator) -> float:
     """Weights behind their first medium, plus the largest activation spill of a segment."""
-    at_rest = sum(simulator.mapper.placement.spilled_bits.values()) / 8
+    at_rest = sum(mapper.placement.spilled_bits.values()) / 8
     moved = [
         sum(s.bits for op in plan.ops for s in (*op.stores, *op.entry_stores)) / 8
         for plan in simulator.plans
@@ -155,7 +156,7 @@ def schedule_range(
     chip = simulator.chip
     sentences = len(run.sentence_segments)
     own = float(run.latency_ticks().mean()) / TICKS_PER_S
-    result = {chip.sfu.schedule: own}
+    result: dict[str, float] = {chip.sfu.schedule: own}
     base = _analytic_ticks(simulator, chip)
     for schedule in SCHEDULES:
         if schedule != chip.sfu.schedule:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -12,12 +12,14 @@ from edgesim.ir.result import BreakdownRow, SimResult
 from edgesim.plot.style import (
     FONT_SIZE,
     INK,
+    PALETTE,
     Results,
     as_results,
     axes_or_new,
     colour,
     finish,
     labelled,
+    legend_below,
     wrapped,
 )  # fmt: skip
 
@@ -26,11 +28,14 @@ if TYPE_CHECKING:
 
 ACCOUNTS = ("chip", "offchip", "host")
 ACCOUNT_WORDS = {"chip": "chip", "offchip": "off-chip memory", "host": "host"}
-HATCHES = {"chip": "", "offchip": "////", "host": "...."}
+OFFCHIP_COLOURS, OFFCHIP_HATCH = ("#000000", "#5c5c5c"), "////"
+HOST_COLOUR, HOST_HATCH = "#ffffff", "...."
+OTHER_UNITS, OTHER_COLOUR, CUT_COLOUR = "other chip units", "#a6a6a6", "#dddddd"
 OFFCHIP_UNITS = ("lpddr4", "ddr")
-LEGEND_BELOW_INCHES = 0.55
 SMALL_SHARE = 0.02
-"""Chip units below this share of every result are drawn as one."""
+"""Chip units below this share of every result are drawn as one, and so are those beyond the
+palette."""
+BAR_HEIGHT = 0.62
 CUT_FACTOR = 6.0
 """Bars longer than this many times the shortest are cut, so that the others stay readable."""
 
@@ -74,28 +79,43 @@ def plot_energy_by_unit(
     A bar more than six times as long as the shortest is cut, and says so.
     """
     pairs = labelled(results, labels)
-    frame = _merge_small(energy_by_unit_data(results, labels), pairs)
+    frame = energy_by_unit_data(results, labels)
     ax = axes_or_new(ax, energy_height_inches(results))
-    limit = _cut_at([result.energy_j.value for _, result in pairs])
+    totals = {label: result.energy_j.value for label, result in pairs}
+    limit = _cut_at(list(totals.values()))
+    whole = frame[frame["result"].map(totals) <= limit]
+    drawn = _merge_small(whole, totals)
     factor, unit = si_scale(limit, "J")
-    styles = _styles(frame)
-    for position, (label, _) in enumerate(pairs):
-        mine = frame[frame["result"] == label]
-        _draw_bar(ax, position, mine, styles, limit, factor)
-    for position, (_, result) in enumerate(pairs):
-        cut = result.energy_j.value > limit
-        text = interval_text(result.energy_j, "J") + (", bar cut" if cut else "")
-        end = min(result.energy_j.value, limit) / factor
+    styles = _styles(drawn)
+    for position, (label, result) in enumerate(pairs):
+        if totals[label] > limit:
+            ax.barh(position, limit / factor, height=BAR_HEIGHT, color=CUT_COLOUR)
+        else:
+            _draw_bar(ax, position, drawn[drawn["result"] == label], styles, factor)
         ax.annotate(
-            ("▸ " if cut else "") + text, (end, position), xytext=(5, 0),
-            textcoords="offset points", va="center", fontsize=FONT_SIZE - 1, color=INK,
+            _bar_text(result, totals[label] > limit),
+            (min(totals[label], limit) / factor, position), xytext=(5, 0),
+            textcoords="offset points", va="center", fontsize=FONT_SIZE - 2, color=INK,
         )  # fmt: skip
     ax.set_yticks(range(len(pairs)), [wrapped(label) for label, _ in pairs])
     ax.set_ylim(len(pairs) - 0.4, -0.6)
-    ax.set_xlim(0, 1.38 * limit / factor)
+    ax.set_xlim(0, 1.55 * limit / factor)
     finish(ax, "Energy by unit", f"Mean energy per sentence ({unit})", "Result (chip, settings)")
     _legend(ax, styles)
     return ax
+
+
+def _bar_text(result: SimResult, cut: bool) -> str:
+    """Total with range, and how it splits; of a cut bar, that it is cut."""
+    parts = (result.chip_energy_j, result.offchip_energy_j, result.host_energy_j)
+    total = result.energy_j.value or 1.0
+    split = ", ".join(
+        f"{words} {100 * part.value / total:.0f} %"
+        for words, part in zip(("chip", "off-chip", "host"), parts, strict=True)
+        if part.value > 0
+    )
+    more = " (bar cut)" if cut else ""
+    return f"{interval_text(result.energy_j, 'J')}{more}\n{split}"
 
 
 def _cut_at(totals: Sequence[float]) -> float:
@@ -104,19 +124,17 @@ def _cut_at(totals: Sequence[float]) -> float:
     return max(total for total in positive if total <= CUT_FACTOR * min(positive))
 
 
-def _merge_small(
-    frame: pd.DataFrame, pairs: Sequence[tuple[str, SimResult]]
-) -> pd.DataFrame:  # fmt: skip
-    """Chip units that are small in every result, and more than one, become "other chip units"."""
-    totals = {label: result.energy_j.value or 1.0 for label, result in pairs}
-    share = frame["energy_j"] / frame["result"].map(totals)
-    largest = share.groupby(frame["unit"]).max()
-    small = frame["unit"].map(largest) < SMALL_SHARE
-    small &= frame["account"] == "chip"
-    if frame.loc[small, "unit"].nunique() < 2:
+def _merge_small(frame: pd.DataFrame, totals: Mapping[str, float]) -> pd.DataFrame:
+    """Chip units that are small in every result become one, if they are more than one."""
+    share = frame["energy_j"] / frame["result"].map({k: v or 1.0 for k, v in totals.items()})
+    chip = frame["account"] == "chip"
+    largest = share[chip].groupby(frame.loc[chip, "unit"]).max()
+    kept_units = largest[largest >= SMALL_SHARE].nlargest(len(PALETTE)).index
+    small = chip & ~frame["unit"].isin(kept_units)
+    if frame.loc[small, "unit"].nunique() < 2 and len(largest) <= len(PALETTE):
         return frame
     merged = frame.loc[small].groupby("result", sort=False)["energy_j"].sum().reset_index()
-    merged["account"], merged["unit"] = "chip", "other chip units"
+    merged["account"], merged["unit"] = "chip", OTHER_UNITS
     kept = pd.concat([frame.loc[~small], merged], ignore_index=True)
     order = kept["account"].map({name: i for i, name in enumerate(ACCOUNTS)})
     return kept.assign(order=order).sort_values("order", kind="stable").drop(columns="order")
@@ -126,38 +144,42 @@ def _styles(frame: pd.DataFrame) -> dict[tuple[str, str], tuple[str, str]]:
     """Colour and hatch of each (account, unit), in stacking order."""
     keys = list(dict.fromkeys(zip(frame["account"], frame["unit"], strict=True)))
     keys.sort(key=lambda key: ACCOUNTS.index(key[0]))
-    return {key: (colour(i), HATCHES[key[0]]) for i, key in enumerate(keys)}
+    styles = {}
+    for position, (account, unit) in enumerate(keys):
+        before = sum(key[0] == account for key in keys[:position])
+        if account == "offchip":
+            style = (OFFCHIP_COLOURS[before % len(OFFCHIP_COLOURS)], OFFCHIP_HATCH)
+        elif account == "host":
+            style = (HOST_COLOUR, HOST_HATCH)
+        else:
+            style = (OTHER_COLOUR if unit == OTHER_UNITS else colour(before), "")
+        styles[account, unit] = style
+    return styles
 
 
 def _draw_bar(
     ax: Axes, position: int, rows: pd.DataFrame,
-    styles: dict[tuple[str, str], tuple[str, str]], limit: float, factor: float,
+    styles: dict[tuple[str, str], tuple[str, str]], factor: float,
 ) -> None:  # fmt: skip
     left = 0.0
     for account, unit, energy in zip(rows["account"], rows["unit"], rows["energy_j"], strict=True):
-        width = min(energy, max(0.0, limit - left))
         face, hatch = styles[account, unit]
         ax.barh(
-            position, width / factor, left=left / factor, height=0.62, color=face, hatch=hatch,
-            edgecolor="white", linewidth=0.8,
+            position, energy / factor, left=left / factor, height=BAR_HEIGHT, color=face,
+            hatch=hatch, edgecolor=_edge(account), linewidth=0.8,
         )  # fmt: skip
         left += energy
 
 
+def _edge(account: str) -> str:
+    return INK if account == "host" else "white"
+
+
 def _legend(ax: Axes, styles: dict[tuple[str, str], tuple[str, str]]) -> None:
     from matplotlib.patches import Patch
-    from matplotlib.transforms import ScaledTranslation
 
-    handles = [
-        Patch(
-            facecolor=face, hatch=hatch, edgecolor="white",
-            label=unit if account == "chip" else f"{unit} ({ACCOUNT_WORDS[account]})",
-        )
-        for (account, unit), (face, hatch) in styles.items()
-    ]  # fmt: skip
-    figure = ax.figure.get_figure(root=True)
-    below = ScaledTranslation(0, -LEGEND_BELOW_INCHES, figure.dpi_scale_trans)
-    ax.legend(
-        handles=handles, loc="upper center", bbox_to_anchor=(0.4, 0.0), ncols=4, frameon=False,
-        bbox_transform=ax.transAxes + below, fontsize=FONT_SIZE - 1, handlelength=1.8,
-    )  # fmt: skip
+    handles = []
+    for (account, unit), (face, hatch) in styles.items():
+        name = unit if account in ("chip", unit) else f"{unit} ({ACCOUNT_WORDS[account]})"
+        handles.append(Patch(facecolor=face, hatch=hatch, edgecolor=_edge(account), label=name))
+    legend_below(ax, 5, handles)

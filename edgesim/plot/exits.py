@@ -16,6 +16,7 @@ from edgesim.plot.style import (
     colour,
     finish,
     labelled,
+    legend_below,
 )  # fmt: skip
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def plot_exit_layers(
         centres = [layer + (index + 0.5) * width - BAND / 2 for layer in layers]
         mean = sum(layer * share for layer, share in zip(layers, shares, strict=True))
         heights = [100 * share for share in shares]
-        legend = "\n".join(names) + f" (mean {digits_text(mean)})"
+        legend = "\n".join(names) + f", mean {digits_text(mean)}"
         ax.bar(centres, heights, width=0.92 * width, color=colour(index), label=legend)
         for centre, height in zip(centres, heights, strict=True):
             if height:
@@ -71,7 +72,7 @@ def plot_exit_layers(
     if alike:
         last = max(len(shares) for shares in alike)
         ax.set_xticks(range(1, last + 1))
-        ax.legend(loc="upper center", frameon=False, fontsize=FONT_SIZE - 1)
+        legend_below(ax, 2)
     else:
         ax.set_xticks([])
         ax.text(

@@ -16,12 +16,13 @@ from edgesim.plot.style import (
     colour,
     finish,
     labelled,
+    legend_below,
 )  # fmt: skip
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-SMALL_SHARE = 0.01
+SMALL_SHARE = 0.02
 """Kinds below this share of every result's latency are drawn as one."""
 BAND = 0.8
 """Part of a row's height that its bars fill."""
@@ -45,7 +46,7 @@ def latency_height_inches(results: Results) -> float:
     """Height of a figure in which every bar and its figure can be read."""
     pairs = labelled(results)
     rows = len(_table(latency_by_kind_data(results), [label for label, _ in pairs]))
-    return 1.6 + rows * (0.14 + 0.17 * len(pairs))
+    return 1.4 + rows * (0.1 + 0.14 * len(pairs))
 
 
 def plot_latency_by_kind(
@@ -77,7 +78,7 @@ def plot_latency_by_kind(
     ax.set_xlim(0, 1.12 * longest / factor or 1.0)
     finish(ax, "Latency by op kind", f"Mean time per sentence ({unit})", "Op kind (name)")
     if len(pairs) > 1:
-        ax.legend(loc="lower right", frameon=False, fontsize=FONT_SIZE - 1)
+        legend_below(ax, 3 if len(pairs) <= 3 else 2)
     return ax
 
 

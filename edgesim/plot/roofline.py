@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from edgesim.ir.quantity import quantity_text
+from edgesim.ir.result import SimResult
 from edgesim.plot.style import (
     FAINT,
     FONT_SIZE,
@@ -32,6 +34,8 @@ COLUMNS = [
     "result", "kind", "macs", "traffic_bytes", "latency_s", "intensity_macs_per_byte",
     "macs_per_s", "attainable_macs_per_s",
 ]  # fmt: skip
+SAME_LABEL_PIXELS = 30.0
+LABEL_ROOM_PIXELS = 3.0
 LABEL_RADII_POINTS = (9, 18, 30, 44, 60)
 LABEL_ANGLES = (0, 180, 30, -30, 150, -150, 60, -60, 120, -120, 90, -90)
 """Where a label is tried around its point, nearest first, in degrees"""
@@ -74,12 +78,10 @@ def plot_roofline(
     ax.set_yscale("log")
     ridges = [result.peak_macs_per_s / result.memory_bytes_per_s for _, result in pairs]
     left, right = _x_range(shown, ridges)
+    _draw_roofs(ax, [result for _, result in pairs], left, right)
     texts = []
-    for index, (label, result) in enumerate(pairs):
-        x = np.geomspace(left, right, 200)
-        y = np.minimum(result.peak_macs_per_s, result.memory_bytes_per_s * x) / MACS_PER_GMAC
-        ax.plot(x, y, color=colour(index), linewidth=1.6, zorder=2, label=label)
-        texts += _draw_points(ax, shown[shown["result"] == label], index, right)
+    for index, (label, _) in enumerate(pairs):
+        texts += _draw_points(ax, shown[shown["result"] == label], index, right, label)
     ax.set_xlim(left, right)
     ax.set_ylim(*_y_range(shown, pairs))
     finish(ax, "Roofline of the mean sentence", "Operational intensity (MAC/byte)",
@@ -91,11 +93,32 @@ def plot_roofline(
     return ax
 
 
+def _draw_roofs(ax: Axes, results: Sequence[SimResult], left: float, right: float) -> None:
+    """One attainable line per chip; runs on one chip share it."""
+    roofs: dict[tuple[float, float], list[str]] = {}
+    for result in results:
+        names = roofs.setdefault((result.peak_macs_per_s, result.memory_bytes_per_s), [])
+        names += [result.chip] if result.chip not in names else []
+    x = np.geomspace(left, right, 200)
+    for (peak, bandwidth), names in roofs.items():
+        ax.plot(x, np.minimum(peak, bandwidth * x) / MACS_PER_GMAC, color=INK, linewidth=1.4)
+        words = (
+            f"{', '.join(names)}: {quantity_text(peak, 'MAC/s')}, {quantity_text(bandwidth, 'B/s')}"
+        )
+        ax.annotate(
+            words, (right, peak / MACS_PER_GMAC), xytext=(-4, 4), textcoords="offset points",
+            ha="right", va="bottom", fontsize=FONT_SIZE - 1, color=INK,
+        )  # fmt: skip
+
+
 def _draw_points(
-    ax: Axes, rows: pd.DataFrame, index: int, right: float
+    ax: Axes, rows: pd.DataFrame, index: int, right: float, label: str
 ) -> list[tuple[float, float, str, str]]:  # fmt: skip
     """Draw one result's points; their x, y, text and colour for labelling."""
     labels = []
+    style: dict[str, Any] = {"linestyle": "none", "color": colour(index), "markersize": 8,
+             "markeredgecolor": "white", "markeredgewidth": 0.8, "zorder": 4}  # fmt: skip
+    ax.plot([], [], marker=MARKERS[index % len(MARKERS)], label=label, **style)
     for kind, intensity, rate in zip(
         rows["kind"], rows["intensity_macs_per_byte"], rows["macs_per_s"], strict=True
     ):
@@ -103,10 +126,7 @@ def _draw_points(
         x = right / 10**0.12 if unbounded else float(intensity)
         marker = ">" if unbounded else MARKERS[index % len(MARKERS)]
         y = float(rate) / MACS_PER_GMAC
-        ax.plot(
-            [x], [y], marker=marker, linestyle="none", color=colour(index), markersize=7,
-            markeredgecolor="white", markeredgewidth=0.8, zorder=4,
-        )  # fmt: skip
+        ax.plot([x], [y], marker=marker, **style)
         text = str(kind).replace("_", " ") + (", no traffic" if unbounded else "")
         labels.append((x, y, text, colour(index)))
     return labels
@@ -139,10 +159,8 @@ def _caption(ax: Axes, frame: pd.DataFrame) -> None:
 def _spread_labels(ax: Axes, points: Sequence[tuple[float, float, str, str]]) -> None:
     """Write each label at the first place around its point that touches nothing written.
 
-    `Text.get_window_extent` measures the words alone, without the line to the point.
+    Points of one kind that almost coincide share a label.
     """
-    from matplotlib.text import Text
-
     offsets = _offsets()
     ax.figure.get_figure(root=True).draw_without_rendering()
     frame = ax.get_window_extent()
@@ -151,17 +169,22 @@ def _spread_labels(ax: Axes, points: Sequence[tuple[float, float, str, str]]) ->
     legend = ax.get_legend()
     if legend is not None:
         taken.append(legend.get_window_extent())
+    named: list[tuple[str, Any]] = []
     for x, y, words, text_colour in points:
+        place = ax.transData.transform((x, y))
+        if any(text == words and np.hypot(*(place - at)) < SAME_LABEL_PIXELS for text, at in named):
+            continue
+        named.append((words, place))
         text = ax.annotate(
             words, (x, y), xytext=(9, 0), textcoords="offset points", fontsize=FONT_SIZE - 1,
-            color=INK, va="center", zorder=5,
+            color=INK, va="center", zorder=5, in_layout=False,
             arrowprops={"arrowstyle": "-", "color": text_colour, "linewidth": 0.7,
                         "shrinkA": 0, "shrinkB": 3},
         )  # fmt: skip
         best, fewest = offsets[0], math.inf
         for offset in offsets:
             _place(text, offset)
-            box = Text.get_window_extent(text)
+            box = _words_box(text)
             inside = frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0
             clashes = sum(box.overlaps(other) for other in taken) + 10 * (not inside)
             if clashes < fewest:
@@ -169,7 +192,15 @@ def _spread_labels(ax: Axes, points: Sequence[tuple[float, float, str, str]]) ->
             if clashes == 0:
                 break
         _place(text, best)
-        taken.append(Text.get_window_extent(text))
+        taken.append(_words_box(text))
+
+
+def _words_box(text: Any) -> Any:
+    """The box in pixels of an annotation's words, without the line to its point."""
+    from matplotlib.text import Text
+
+    text.get_window_extent()  # moves the words to their offset
+    return Text.get_window_extent(text).padded(LABEL_ROOM_PIXELS)
 
 
 def _offsets() -> list[tuple[float, float]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgesim.errors import InputError
 from edgesim.ir.labels import distinct_labels
@@ -14,15 +14,16 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 PALETTE = (
-    "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000",
+    "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442",
 )  # fmt: skip
-"""Colours that colour-blind readers tell apart (Okabe and Ito, 2008)."""
+"""Colours that colour-blind readers tell apart (Okabe and Ito, 2008), without their black."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 INK = "#333333"
 FAINT = "#8a8a8a"
 WIDTH_INCHES = 9.0
 DPI = 100
 FONT_SIZE = 10
+LEGEND_BELOW_INCHES = 0.55
 LABEL_WIDTH = 30
 """Characters after which a result's label is broken."""
 
@@ -69,6 +70,19 @@ def finish(ax: Axes, title: str, x_label: str, y_label: str) -> None:
     ax.tick_params(labelsize=FONT_SIZE - 1, colors=INK)
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)
+
+
+def legend_below(ax: Axes, columns: int, handles: Sequence[Any] | None = None) -> None:
+    """Put the legend under the axis label, where no bar can lie."""
+    from matplotlib.transforms import ScaledTranslation
+
+    figure = ax.figure.get_figure(root=True)
+    below = ScaledTranslation(0, -LEGEND_BELOW_INCHES, figure.dpi_scale_trans)
+    extra = {} if handles is None else {"handles": handles}
+    ax.legend(
+        loc="upper center", bbox_to_anchor=(0.45, 0.0), bbox_transform=ax.transAxes + below,
+        ncols=columns, frameon=False, fontsize=FONT_SIZE - 1, handlelength=1.8, **extra,
+    )  # fmt: skip
 
 
 def colour(position: int) -> str:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from edgesim.errors import InputError
 from edgesim.ir.interval import Interval
-from edgesim.ir.labels import distinct_labels, settings_text
+from edgesim.ir.labels import distinct_labels, exit_text, padding_text, settings_text
 from edgesim.ir.quantity import (
     digits_text,
     interval_text,
@@ -155,10 +155,13 @@ def accuracy_text(result: SimResult) -> str:
 
 
 def _column(result: SimResult) -> dict[str, str]:
+    settings = result.settings
     exits = "n/a" if result.average_exit_layer is None else digits_text(result.average_exit_layer)
     return {
         "model": result.model,
-        "settings": settings_text(result),
+        "precision": str(settings.get("precision") or "chip's own formats"),
+        "length, activations": f"{padding_text(result)}, {settings.get('arithmetic') or 'n/a'}",
+        "early exit": exit_text(result),
         "sentences": str(result.num_sentences),
         "latency, mean": interval_text(result.latency_s, "s"),
         "latency, p50 / p95": " / ".join(

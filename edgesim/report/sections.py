@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from edgesim.ir.labels import padding_text
+from edgesim.ir.labels import common_name, padding_text
 from edgesim.ir.quantity import (
     NOT_MODELLED,
     digits_text,
@@ -116,7 +116,7 @@ def by_line(
     labels: Sequence[str],
     lines_of: Callable[[SimResult], Sequence[str]],
 ) -> list[str]:
-    """Each different line once, in order of appearance, with the results that do not all have it.
+    """Each different line once, in order of appearance.
 
     A line that all results share stands alone; another is followed by those that have it.
     """
@@ -125,7 +125,7 @@ def by_line(
         for line in dict.fromkeys(lines_of(result)):
             owners.setdefault(line, []).append(label)
     return [
-        line if len(mine) == len(results) else f"{line} ({'; '.join(mine)})"
+        line if len(mine) == len(results) else f"{line} — {common_name(results, labels, mine)}"
         for line, mine in owners.items()
     ]
 
@@ -144,12 +144,15 @@ def sources_section(results: Sequence[SimResult]) -> str:
 
 def inputs_section(results: Sequence[SimResult], labels: Sequence[str]) -> str:
     """Content hashes of what each result was made from."""
+    owners: dict[tuple[str, str], list[str]] = {}
+    for result, label in zip(results, labels, strict=True):
+        for name, content_hash in sorted(result.inputs.items()):
+            owners.setdefault((name, content_hash), []).append(label)
     rows = [
-        [label, name, f"`{content_hash}`"]
-        for result, label in zip(results, labels, strict=True)
-        for name, content_hash in sorted(result.inputs.items())
+        [name, f"`{content_hash}`", common_name(results, labels, mine)]
+        for (name, content_hash), mine in sorted(owners.items())
     ]
-    return markdown_table(["result", "input", "content hash"], rows)
+    return markdown_table(["input", "content hash", "of"], rows)
 
 
 def _joined(words: Iterable[str]) -> str:

@@ -160,7 +160,7 @@ def _vector_cycles(chip: AcceleratorSpec, op: PlannedOp) -> int:
     vectors = ceil(op.reduction / chip.pu.vector_size)
     if op.kind not in sfu.programs:
         return op.rows * vectors + sfu.pipeline_fill_cycles
-    program = sfu.programs[op.kind]  # type: ignore[index]
+    program = sfu.programs[op.kind]
     flat = [step for steps in program.passes for step in steps]
     if sfu.schedule == "pipelined":
         return op.rows * vectors * flat.count("activation") + sfu.pipeline_fill_cycles

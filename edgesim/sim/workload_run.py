@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from edgesim.errors import InputError
 from edgesim.hw.spec import AcceleratorSpec
 from edgesim.ir.eventlog import EventLog
-from edgesim.ir.plan import SegmentPlan
+from edgesim.ir.plan import MappingPlan, SegmentPlan
 from edgesim.ir.run import Segment, SimulationRun
-from edgesim.mapping.planner import Mapper
 from edgesim.sim.engine import simulate_segment
 from edgesim.tech import Technology
 
@@ -24,8 +23,10 @@ from edgesim.tech import Technology
 class WorkloadSimulator:
     """Plays the segments of a mapped trace; a segment that was played is not played again."""
 
-    def __init__(self, mapper: Mapper, chip: AcceleratorSpec, technology: Technology) -> None:
-        self.mapper = mapper
+    def __init__(
+        self, plans_of: MappingPlan, chip: AcceleratorSpec, technology: Technology
+    ) -> None:
+        self.plans_of = plans_of
         self.chip = chip
         self.technology = technology
         self.segments: list[Segment] = []
@@ -43,15 +44,15 @@ class WorkloadSimulator:
         Raises InputError for a sentence longer than the model allows.
         """
         longest = int(num_tokens.max())
-        if longest > self.mapper.trace.max_tokens:
+        if longest > self.plans_of.trace.max_tokens:
             raise InputError(
-                f"a sentence of {longest} tokens; the model allows {self.mapper.trace.max_tokens}"
+                f"a sentence of {longest} tokens; the model allows {self.plans_of.trace.max_tokens}"
             )
         sequences = []
         spilled = np.zeros(len(num_tokens), dtype=np.int64)
         for row, (length, leave) in enumerate(zip(num_tokens, exit_layers, strict=True)):
             ids = None if token_ids is None else token_ids[row]
-            prologue = self.mapper.embedding(int(length), ids)
+            prologue = self.plans_of.embedding(int(length), ids)
             spilled[row] = self._spilled_rows(prologue)
             sequence = [self._segment(prologue)]
             sequence += self._layers(int(length), int(leave), early_exit)
@@ -61,13 +62,13 @@ class WorkloadSimulator:
         )
 
     def _layers(self, length: int, leave: int, early_exit: bool) -> list[int]:
-        trace = self.mapper.trace
+        trace = self.plans_of.trace
         sequence = []
         for index in range(1, leave + 1):
-            sequence.append(self._segment(self.mapper.layer(index, length)))
+            sequence.append(self._segment(self.plans_of.layer(index, length)))
             if trace.has_exits and (early_exit or index == trace.num_layers):
-                sequence.append(self._segment(self.mapper.ramp(index, length)))
-        epilogue = self.mapper.epilogue(length)
+                sequence.append(self._segment(self.plans_of.ramp(index, length)))
+        epilogue = self.plans_of.epilogue(length)
         if epilogue is not None:
             sequence.append(self._segment(epilogue))
         return sequence

@@ -14,8 +14,8 @@ from edgesim.errors import InputError, LoweringError
 from edgesim.ir.ops import AttentionScores, Embedding, Entropy, ExitCheck, Op
 from edgesim.ir.optrace import Layer, OpTrace, Tensor
 from edgesim.ir.size import Size
-from edgesim.lower.builder import Emitted
-from edgesim.lower.table import LoweredCalls
+from edgesim.lowering.builder import Emitted
+from edgesim.lowering.table import LoweredCalls
 
 _LAYER = re.compile(
     r"(?:^|\.)(?:encoder\.layer|transformer\.layer|albert_layer_groups\.\d+\.albert_layers)\.\d+$"

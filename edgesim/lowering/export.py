@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from edgesim.errors import LoweringError
-from edgesim.lower.example import ExampleInputs
+from edgesim.lowering.example import ExampleInputs
 
 
 @contextmanager

@@ -9,11 +9,11 @@ from types import MappingProxyType
 
 from edgesim.ir.ops import AttentionContext, AttentionScores, Relayout, Softmax
 from edgesim.ir.size import SEQUENCE, Size
-from edgesim.lower.builder import Builder, Scores
-from edgesim.lower.pointwise import scale_factor
-from edgesim.lower.records import Call, Constant, NotUnderstoodError
-from edgesim.lower.view_calls import Handler
-from edgesim.lower.views import TOKENS, Atom, Axis, Value, axis_index, extent, swap
+from edgesim.lowering.builder import Builder, Scores
+from edgesim.lowering.pointwise import scale_factor
+from edgesim.lowering.records import Call, Constant, NotUnderstoodError
+from edgesim.lowering.view_calls import Handler
+from edgesim.lowering.views import TOKENS, Atom, Axis, Value, axis_index, extent, swap
 
 
 @dataclass(frozen=True)

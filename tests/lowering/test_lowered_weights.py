@@ -26,7 +26,7 @@ from edgesim.errors import InputError
 from edgesim.functional.float32 import execute
 from edgesim.ir.optrace import OpTrace
 from edgesim.ir.trace_file import save_trace
-from edgesim.lower import lower
+from edgesim.lowering import lower
 
 
 def weight_names(trace: OpTrace) -> set[str]:

@@ -16,8 +16,8 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
 
 from edgesim.ir.size import Size
-from edgesim.lower.example import ExampleInputs
-from edgesim.lower.records import Constant
+from edgesim.lowering.example import ExampleInputs
+from edgesim.lowering.records import Constant
 
 _SHAPE_ONLY = frozenset(
     f"aten.{name}"

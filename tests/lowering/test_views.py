@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgesim.ir.size import SEQUENCE, Size
-from edgesim.lower.pointwise import GRID, identify, is_identity, scale_factor
-from edgesim.lower.records import NotUnderstoodError
-from edgesim.lower.views import Value, fresh, permute, regroup, size_of, swap
+from edgesim.lowering.pointwise import GRID, identify, is_identity, scale_factor
+from edgesim.lowering.records import NotUnderstoodError
+from edgesim.lowering.views import Value, fresh, permute, regroup, size_of, swap
 
 S = 7
 """A prime length, so that no head count divides it by accident."""

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from edgesim.errors import InputError
 from edgesim.ir.optrace import OpTrace
-from edgesim.lower.assemble import TraceOptions, assemble
-from edgesim.lower.table import lower_calls
+from edgesim.lowering.assemble import TraceOptions, assemble
+from edgesim.lowering.table import lower_calls
 
 if TYPE_CHECKING:
     from torch import nn
@@ -61,7 +61,7 @@ def lower(
 def _lower(model: Any, example_inputs: Any, options: TraceOptions) -> OpTrace:
     from torch import nn
 
-    from edgesim.lower.capture import capture
+    from edgesim.lowering.capture import capture
 
     if not isinstance(model, nn.Module):
         raise InputError(f"lower: got a {type(model).__name__}; allowed is a torch.nn.Module")

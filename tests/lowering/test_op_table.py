@@ -11,8 +11,8 @@ import pytest
 
 from edgesim.errors import LoweringError
 from edgesim.ir.size import SEQUENCE, Size
-from edgesim.lower.records import Call, Constant, Graph, Ref
-from edgesim.lower.table import TABLE, lower_calls
+from edgesim.lowering.records import Call, Constant, Graph, Ref
+from edgesim.lowering.table import TABLE, lower_calls
 
 ONE, WIDTH = Size(1), Size(6)
 ROWS = (ONE, SEQUENCE, WIDTH)
@@ -47,7 +47,7 @@ def fault(*calls: Call, outputs: tuple[str, ...], **constants: Constant) -> str:
 
 def test_the_table_needs_no_torch() -> None:
     code = (
-        "import sys, edgesim.lower, edgesim.lower.table, edgesim.functional.float32;"
+        "import sys, edgesim.lowering, edgesim.lowering.table, edgesim.functional.float32;"
         "assert 'torch' not in sys.modules and 'transformers' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -11,7 +11,7 @@ from transformers import BertForMaskedLM, BertForTokenClassification, BertModel
 
 from edgesim.functional.float32 import execute
 from edgesim.ir.optrace import OpTrace
-from edgesim.lower import lower
+from edgesim.lowering import lower
 
 LENGTHS = (1, 2, 7, 48)
 TOLERANCE = 1e-5

@@ -8,9 +8,9 @@ from types import MappingProxyType
 
 from edgesim.ir.ops import Pool
 from edgesim.ir.size import Size
-from edgesim.lower.builder import Builder
-from edgesim.lower.records import Call, Constant, NotUnderstoodError, Ref
-from edgesim.lower.views import (
+from edgesim.lowering.builder import Builder
+from edgesim.lowering.records import Call, Constant, NotUnderstoodError, Ref
+from edgesim.lowering.views import (
     TOKENS,
     Value,
     axis_index,

@@ -20,7 +20,7 @@ from transformers import (
 
 from edgesim.compress.multi_exit import MultiExitClassifier
 from edgesim.ir.optrace import OpTrace
-from edgesim.lower import lower
+from edgesim.lowering import lower
 
 VOCABULARY, HIDDEN, FEED_FORWARD, HEADS, LAYERS, LONGEST = 50, 24, 40, 3, 2, 48
 SIZES = {

@@ -7,8 +7,8 @@ from typing import Any
 
 from edgesim.ir.ops import Op
 from edgesim.ir.size import Size
-from edgesim.lower.records import Call, Constant, Graph, NotUnderstoodError, Ref
-from edgesim.lower.views import Value, fresh
+from edgesim.lowering.records import Call, Constant, Graph, NotUnderstoodError, Ref
+from edgesim.lowering.views import Value, fresh
 
 TOKEN_IDS = "token ids"
 

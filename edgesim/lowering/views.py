@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.ir.size import Size
-from edgesim.lower.records import NotUnderstoodError
+from edgesim.lowering.records import NotUnderstoodError
 
 
 @dataclass(frozen=True)

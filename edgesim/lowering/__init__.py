@@ -1,5 +1,5 @@
 """PyTorch modules lowered to op traces."""
 
-from edgesim.lower.lowering import lower
+from edgesim.lowering.lowering import lower
 
 __all__ = ["lower"]

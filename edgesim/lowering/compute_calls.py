@@ -11,11 +11,11 @@ import numpy as np
 
 from edgesim.ir.ops import Activation, Add, Embedding, LayerNorm, MatMul
 from edgesim.ir.size import SEQUENCE, Size
-from edgesim.lower.builder import TOKEN_IDS, Builder
-from edgesim.lower.pointwise import BINARY, GRID, UNARY, Samples, identify, is_identity
-from edgesim.lower.records import Call, Constant, NotUnderstoodError
-from edgesim.lower.view_calls import Handler, divide_sum
-from edgesim.lower.views import Atom, Value, extent, extent_of, size_of, without_units
+from edgesim.lowering.builder import TOKEN_IDS, Builder
+from edgesim.lowering.pointwise import BINARY, GRID, UNARY, Samples, identify, is_identity
+from edgesim.lowering.records import Call, Constant, NotUnderstoodError
+from edgesim.lowering.view_calls import Handler, divide_sum
+from edgesim.lowering.views import Atom, Value, extent, extent_of, size_of, without_units
 
 
 def _index_of(operand: object) -> str:

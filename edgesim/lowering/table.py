@@ -8,12 +8,12 @@ from types import MappingProxyType
 
 from edgesim.errors import LoweringError
 from edgesim.ir.size import SEQUENCE, Size
-from edgesim.lower.attention_calls import ATTENTION_CALLS
-from edgesim.lower.builder import TOKEN_IDS, Builder, Emitted
-from edgesim.lower.compute_calls import COMPUTE_CALLS
-from edgesim.lower.records import Call, Graph, NotUnderstoodError, Ref
-from edgesim.lower.view_calls import VIEW_CALLS, Handler
-from edgesim.lower.views import Value, fresh
+from edgesim.lowering.attention_calls import ATTENTION_CALLS
+from edgesim.lowering.builder import TOKEN_IDS, Builder, Emitted
+from edgesim.lowering.compute_calls import COMPUTE_CALLS
+from edgesim.lowering.records import Call, Graph, NotUnderstoodError, Ref
+from edgesim.lowering.view_calls import VIEW_CALLS, Handler
+from edgesim.lowering.views import Value, fresh
 
 TABLE: Mapping[str, Handler] = MappingProxyType({**VIEW_CALLS, **COMPUTE_CALLS, **ATTENTION_CALLS})
 """Operator name to its handler."""

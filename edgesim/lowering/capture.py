@@ -13,10 +13,10 @@ from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
 
 from edgesim.ir.size import Size
-from edgesim.lower.example import read_example
-from edgesim.lower.export import export_model
-from edgesim.lower.fold import Known, dimension, fold, length_symbol, target_name, token_ids_node
-from edgesim.lower.records import Call, Graph, Ref, references
+from edgesim.lowering.example import read_example
+from edgesim.lowering.export import export_model
+from edgesim.lowering.fold import Known, dimension, fold, length_symbol, target_name, token_ids_node
+from edgesim.lowering.records import Call, Graph, Ref, references
 
 _REPEAT = re.compile(r"@(\d+)$")
 _CHECKS = ("aten._assert", "aten.sym_constrain")

@@ -11,7 +11,7 @@ from lower_models import MODELS, built_and_lowered, outputs, sentence
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import AlbertConfig, AlbertModel, BertConfig, BertModel
 
-from edgesim.lower import lower
+from edgesim.lowering import lower
 
 
 class MacCounter(TorchDispatchMode):

@@ -11,7 +11,7 @@ from transformers import BatchEncoding, BertForSequenceClassification, BertModel
 
 from edgesim.compress.multi_exit import MultiExitClassifier
 from edgesim.errors import InputError, LoweringError
-from edgesim.lower import lower
+from edgesim.lowering import lower
 
 
 class Strange(nn.Module):
