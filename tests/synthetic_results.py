@@ -51,6 +51,7 @@ def accelerator_result(
     """An accelerator's result; with a threshold, sentences leave by EARLY_EXIT_SHARES."""
     result = _result(chip, energy_j, latency_s, (UNITS, KINDS), exit_threshold)
     latency = result.latency_s.value
+    depth = latency / latency_s
     result = replace(
         result, latency_s=Interval.exact(latency),
         schedule_range_s={"fsm": 1.4 * latency, "pipelined": latency, "fsm_ii": 1.2 * latency},
@@ -58,7 +59,7 @@ def accelerator_result(
         area_parts_mm2={"pu": Interval(0.5, 0.4, 0.6), "buffers": Interval(0.9, 0.8, 1.1)},
         bottlenecks=tuple(_bottleneck(f"layer {i}", latency) for i in range(1, NUM_LAYERS + 1)),
         roofline=tuple(
-            RooflinePoint(name, macs, traffic, share * latency)
+            RooflinePoint(name, macs * depth, traffic * (0.9 * depth + 0.1), share * latency)
             for name, macs, traffic, share in ROOFLINE
         ),
         assumed=("weights rest in LPDDR4", f"{chip}: pointers cost 64 | 32 bits"),

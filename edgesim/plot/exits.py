@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 HEIGHT_INCHES = 4.2
 BAND = 0.8
+LEGEND_WIDTH = 52
+"""Characters after which a legend entry is broken."""
 
 
 def exit_layer_data(results: Results, labels: Sequence[str] | None = None) -> pd.DataFrame:
@@ -59,7 +62,8 @@ def plot_exit_layers(
         centres = [layer + (index + 0.5) * width - BAND / 2 for layer in layers]
         mean = sum(layer * share for layer, share in zip(layers, shares, strict=True))
         heights = [100 * share for share in shares]
-        legend = "\n".join(names) + f", mean {digits_text(mean)}"
+        said = f"mean {digits_text(mean)}: {'; '.join(names)}"
+        legend = "\n".join(textwrap.wrap(said, LEGEND_WIDTH))
         ax.bar(centres, heights, width=0.92 * width, color=colour(index), label=legend)
         for centre, height in zip(centres, heights, strict=True):
             if height:

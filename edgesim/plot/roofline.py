@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 HEIGHT_INCHES = 5.6
 MACS_PER_GMAC = 1e9
 DECADES_AROUND = 0.6
+EDGE_DECADES = 0.12
 """Room around points and ridges, in decades."""
 COLUMNS = [
     "result", "kind", "macs", "traffic_bytes", "latency_s", "intensity_macs_per_byte",
@@ -38,7 +39,7 @@ SAME_LABEL_PIXELS = 30.0
 LABEL_ROOM_PIXELS = 3.0
 LABEL_RADII_POINTS = (9, 18, 30, 44, 60)
 LABEL_ANGLES = (0, 180, 30, -30, 150, -150, 60, -60, 120, -120, 90, -90)
-"""Where a label is tried around its point, nearest first, in degrees"""
+"""Where a label is tried around its point, nearest first; angles in degrees."""
 
 
 def roofline_data(results: Results, labels: Sequence[str] | None = None) -> pd.DataFrame:
@@ -80,15 +81,16 @@ def plot_roofline(
     left, right = _x_range(shown, ridges)
     _draw_roofs(ax, [result for _, result in pairs], left, right)
     texts = []
+    kinds = list(dict.fromkeys(shown["kind"]))
     for index, (label, _) in enumerate(pairs):
-        texts += _draw_points(ax, shown[shown["result"] == label], index, right, label)
+        texts += _draw_points(ax, shown[shown["result"] == label], colour(index), kinds, right)
     ax.set_xlim(left, right)
     ax.set_ylim(*_y_range(shown, pairs))
     finish(ax, "Roofline of the mean sentence", "Operational intensity (MAC/byte)",
            "Throughput (GMAC/s)")  # fmt: skip
     ax.grid(visible=True, which="major", color="#e6e6e6", linewidth=0.6, zorder=0)
     _caption(ax, frame)
-    ax.legend(loc="upper left", frameon=False, fontsize=FONT_SIZE - 1)
+    _legend(ax, [label for label, _ in pairs], bool(len(shown)))
     _spread_labels(ax, texts)
     return ax
 
@@ -112,23 +114,21 @@ def _draw_roofs(ax: Axes, results: Sequence[SimResult], left: float, right: floa
 
 
 def _draw_points(
-    ax: Axes, rows: pd.DataFrame, index: int, right: float, label: str
-) -> list[tuple[float, float, str, str]]:  # fmt: skip
-    """Draw one result's points; their x, y, text and colour for labelling."""
+    ax: Axes, rows: pd.DataFrame, face: str, kinds: Sequence[str], right: float
+) -> list[tuple[float, float, str]]:  # fmt: skip
+    """Draw one result's points, colour by result and shape by kind; their x, y and text."""
     labels = []
-    style: dict[str, Any] = {"linestyle": "none", "color": colour(index), "markersize": 8,
-             "markeredgecolor": "white", "markeredgewidth": 0.8, "zorder": 4}  # fmt: skip
-    ax.plot([], [], marker=MARKERS[index % len(MARKERS)], label=label, **style)
     for kind, intensity, rate in zip(
         rows["kind"], rows["intensity_macs_per_byte"], rows["macs_per_s"], strict=True
     ):
         unbounded = math.isinf(intensity)
-        x = right / 10**0.12 if unbounded else float(intensity)
-        marker = ">" if unbounded else MARKERS[index % len(MARKERS)]
+        x = right / 10**EDGE_DECADES if unbounded else float(intensity)
         y = float(rate) / MACS_PER_GMAC
-        ax.plot([x], [y], marker=marker, **style)
-        text = str(kind).replace("_", " ") + (", no traffic" if unbounded else "")
-        labels.append((x, y, text, colour(index)))
+        ax.plot(
+            [x], [y], marker=MARKERS[kinds.index(kind) % len(MARKERS)], linestyle="none",
+            color=face, markersize=8, markeredgecolor="white", markeredgewidth=0.8, zorder=4,
+        )  # fmt: skip
+        labels.append((x, y, str(kind).replace("_", " ") + (" (no traffic)" if unbounded else "")))
     return labels
 
 
@@ -156,29 +156,43 @@ def _caption(ax: Axes, frame: pd.DataFrame) -> None:
         )  # fmt: skip
 
 
-def _spread_labels(ax: Axes, points: Sequence[tuple[float, float, str, str]]) -> None:
+def _legend(ax: Axes, labels: Sequence[str], any_points: bool) -> None:
+    from matplotlib.patches import Patch
+
+    if not any_points:
+        ax.text(
+            0.02, 0.95, "no op kind has both multiply-accumulates and time", va="top",
+            transform=ax.transAxes, fontsize=FONT_SIZE - 1, color=INK,
+        )  # fmt: skip
+        return
+    handles = [Patch(facecolor=colour(i), label=label) for i, label in enumerate(labels)]
+    ax.legend(handles=handles, loc="upper left", frameon=False, fontsize=FONT_SIZE - 1)
+
+
+def _spread_labels(ax: Axes, points: Sequence[tuple[float, float, str]]) -> None:
     """Write each label at the first place around its point that touches nothing written.
 
-    Points of one kind that almost coincide share a label.
+    Points of one kind in one column share a label: their shape is the same.
     """
     offsets = _offsets()
     ax.figure.get_figure(root=True).draw_without_rendering()
     frame = ax.get_window_extent()
-    taken = [_square(ax, x, y) for x, y, _, _ in points]
+    taken = [_square(ax, x, y) for x, y, _ in points]
     taken += [text.get_window_extent() for text in ax.texts]
     legend = ax.get_legend()
     if legend is not None:
         taken.append(legend.get_window_extent())
-    named: list[tuple[str, Any]] = []
-    for x, y, words, text_colour in points:
-        place = ax.transData.transform((x, y))
-        if any(text == words and np.hypot(*(place - at)) < SAME_LABEL_PIXELS for text, at in named):
+    named: list[tuple[str, float]] = []
+    for x, y, words in points:
+        place = float(ax.transData.transform((x, y))[0])
+        if any(text == words and abs(place - at) < SAME_LABEL_PIXELS for text, at in named):
             continue
         named.append((words, place))
         text = ax.annotate(
             words, (x, y), xytext=(9, 0), textcoords="offset points", fontsize=FONT_SIZE - 1,
             color=INK, va="center", zorder=5, in_layout=False,
-            arrowprops={"arrowstyle": "-", "color": text_colour, "linewidth": 0.7,
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5},
+            arrowprops={"arrowstyle": "-", "color": FAINT, "linewidth": 0.7,
                         "shrinkA": 0, "shrinkB": 3},
         )  # fmt: skip
         best, fewest = offsets[0], math.inf
