@@ -111,6 +111,8 @@ class Recipe(_Section):
     """Off-ramps are trained together with the encoder; ramp losses are weighted by layer index."""
     seed: int
     stages: tuple[Stage, ...] = Field(min_length=1)
+    notes: str | None = None
+    """What else a reader of the card must know."""
 
 
 def load_recipe(path: Path) -> Recipe:
