@@ -118,8 +118,8 @@ def _method_lines(recipe: Recipe, evaluation: Figures) -> list[str]:
         f"within the allowed points.",
         f"- Measured: float32, PyTorch, no padding, on the {rows['dev']} dev rows, which chose "
         f"no threshold, epoch or seed. The compressed figures are those of the stored weights as "
-        f"read back. A sentence leaves at the first off-ramp whose entropy is strictly below the threshold. "
-        f"Intervals of single accuracies are Wilson's.",
+        f"read back. A sentence leaves at the first off-ramp whose entropy is strictly below the "
+        f"threshold. Intervals of single accuracies are Wilson's.",
         "- Not measured: other seeds, other data sets, arithmetic other than float32.",
     ]
     if recipe.notes:
