@@ -54,7 +54,8 @@ def energy_by_unit_data(results: Results, labels: Sequence[str] | None = None) -
         )
     ]
     columns = ["result", "account", "unit", "energy_j", "low_j", "high_j"]
-    return pd.DataFrame(rows, columns=columns)
+    frame = pd.DataFrame(rows, columns=columns)
+    return frame.astype(dict.fromkeys(columns[3:], float))
 
 
 def account_of(row: BreakdownRow) -> str:

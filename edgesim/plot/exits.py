@@ -43,7 +43,8 @@ def exit_layer_data(results: Results, labels: Sequence[str] | None = None) -> pd
         for layer in range(1, result.num_layers + 1):
             count = exits.count(layer)
             rows.append((label, layer, count, count / len(exits)))
-    return pd.DataFrame(rows, columns=["result", "layer", "count", "share"])
+    frame = pd.DataFrame(rows, columns=["result", "layer", "count", "share"])
+    return frame.astype({"layer": int, "count": int, "share": float})
 
 
 def plot_exit_layers(

@@ -39,7 +39,8 @@ def latency_by_kind_data(results: Results, labels: Sequence[str] | None = None) 
         for row in result.breakdown
         if row.group == "kind"
     ]
-    return pd.DataFrame(rows, columns=["result", "kind", "latency_s"])
+    frame = pd.DataFrame(rows, columns=["result", "kind", "latency_s"])
+    return frame.astype({"latency_s": float})
 
 
 def latency_height_inches(results: Results) -> float:

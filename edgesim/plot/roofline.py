@@ -58,7 +58,7 @@ def roofline_data(results: Results, labels: Sequence[str] | None = None) -> pd.D
             attainable = min(result.peak_macs_per_s, reach)
             rows.append((label, point.name, point.macs, traffic, point.latency_s, intensity,
                          rate, attainable))  # fmt: skip
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows, columns=COLUMNS).astype(dict.fromkeys(COLUMNS[2:], float))
 
 
 def plot_roofline(
