@@ -6,6 +6,7 @@ bytes and `kB` 1000; `KB` is refused because tools disagree on it.
 
 from __future__ import annotations
 
+import math
 import re
 
 from edgesim.errors import InputError
@@ -43,15 +44,23 @@ def parse_quantity(text: object, dimension: str) -> float:
     if match[2] not in scales:
         hint = "; KB is ambiguous, write KiB (1024) or kB (1000)" if match[2] == "KB" else ""
         raise InputError(f"got {text!r}; allowed units of {dimension}: {allowed}{hint}")
-    return float(match[1]) * scales[match[2]]
+    value = float(match[1]) * scales[match[2]]
+    if not math.isfinite(value):
+        raise InputError(f"got {text!r}, which is beyond every number of {dimension}")
+    return value
+
+
+def parse_whole(text: object, dimension: str) -> int:
+    """The value of a string such as "128 KiB" or "64 bit", which must be a whole number."""
+    value = parse_quantity(text, dimension)
+    if value != int(value):
+        raise InputError(f"got {text!r}, which is no whole number of {dimension}")
+    return int(value)
 
 
 def parse_bytes(text: object) -> int:
     """Whole bytes of a string such as "128 KiB"."""
-    value = parse_quantity(text, "bytes")
-    if value != int(value):
-        raise InputError(f"got {text!r}, which is no whole number of bytes")
-    return int(value)
+    return parse_whole(text, "bytes")
 
 
 def period_ticks(frequency_hz: float) -> int:

@@ -14,10 +14,12 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from edgesim.errors import ChipError
-from edgesim.hw.spec import CHIP_KINDS, Chip
+from edgesim.hw.consistency import consistency_faults, readable_parts
+from edgesim.hw.spec import CHIP_KINDS, AcceleratorSpec, Chip
 from edgesim.paths import data_folder, data_names, data_path
 
 _Path = tuple[str | int, ...]
+_DEEPEST = 12
 
 
 @dataclass
@@ -47,52 +49,77 @@ def load_chip(name: str | Path, overrides: Mapping[str, Any] | None = None) -> C
     else:
         path = data_path("hwconfigs", str(name))
     source = _read(path, ())
-    for dotted, value in (overrides or {}).items():
-        _override(source, dotted, value)
+    faults = [_override(source, dotted, value) for dotted, value in (overrides or {}).items()]
+    if any(faults):
+        raise ChipError("\n".join(fault for fault in faults if fault))
     return _validate(source, path)
 
 
 def _read(path: Path, seen: Sequence[Path]) -> _Source:
     try:
         node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, OSError) as error:
         raise ChipError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(node, yaml.MappingNode):
         raise ChipError(f"{path}:1: a chip file is a mapping with name, kind, clock, …")
     own = _Source()
-    own.values = _plain(node, (), own, path)
+    faults: list[str] = []
+    own.values = _plain(node, (), own, path, faults)
+    if faults:
+        raise ChipError("\n".join(faults))
     parent = own.values.pop("extends", None)
     if parent is None:
         return own
-    base_path = path.parent / f"{parent}.yaml"
-    if not base_path.is_file():
-        base_path = data_folder("hwconfigs") / f"{parent}.yaml"
-    if not base_path.is_file() or base_path in (*seen, path):
-        raise ChipError(
-            f"{own.places[('extends',)]}: extends: got {parent!r}; "
-            f"{_close(str(parent), chip_names())}"
-        )
-    base = _read(base_path, (*seen, path))
+    base = _read(_parent_path(str(parent), path, own, seen), (*seen, path.resolve()))
     base.places.update(own.places)
     _merge(base.values, own.values)
     return base
 
 
-def _plain(node: yaml.Node, at: _Path, source: _Source, path: Path) -> Any:
-    """Values of a YAML node; notes `file:line` of every key."""
+def _parent_path(parent: str, path: Path, own: _Source, seen: Sequence[Path]) -> Path:
+    """File of the chip that `path` extends: beside it, else shipped."""
+    place = own.places[("extends",)]
+    here = path.resolve()
+    beside, shipped = (folder / f"{parent}.yaml" for folder in (path.parent, _shipped_folder()))
+    base = next((p for p in (beside, shipped) if p.is_file() and p.resolve() != here), None)
+    if base is None and beside.is_file():
+        raise ChipError(f"{place}: extends: {parent!r} is this file itself; name another chip")
+    if base is None:
+        raise ChipError(f"{place}: extends: got {parent!r}; {_close(parent, chip_names())}")
+    if base.resolve() in seen:
+        names = " → ".join(p.stem for p in (*seen, here, base))
+        raise ChipError(f"{place}: extends: {names} is a cycle; let one of them stand alone")
+    return base
+
+
+def _shipped_folder() -> Path:
+    return data_folder("hwconfigs")
+
+
+def _plain(node: yaml.Node, at: _Path, source: _Source, path: Path, faults: list[str]) -> Any:
+    """Values of a YAML node; notes `file:line` of every key, and faults that YAML lets pass."""
+    place = f"{path}:{node.start_mark.line + 1}"
+    if len(at) > _DEEPEST:
+        faults.append(f"{place}: nested deeper than {_DEEPEST} sections; a chip file is flat")
+        return None
     if isinstance(node, yaml.MappingNode):
         result = {}
         for key_node, value_node in node.value:
             key = str(key_node.value)
             place = f"{path}:{key_node.start_mark.line + 1}"
             if key in result:
-                raise ChipError(f"{place}: {key} is given twice; keep one")
+                faults.append(f"{place}: {'.'.join(map(str, (*at, key)))} is given twice; keep one")
             source.places[(*at, key)] = place
-            result[key] = _plain(value_node, (*at, key), source, path)
+            result[key] = _plain(value_node, (*at, key), source, path, faults)
         return result
     if isinstance(node, yaml.SequenceNode):
-        return [_plain(item, (*at, i), source, path) for i, item in enumerate(node.value)]
-    return yaml.SafeLoader("").construct_object(node)
+        return [_plain(item, (*at, i), source, path, faults) for i, item in enumerate(node.value)]
+    try:
+        return yaml.SafeLoader("").construct_object(node)
+    except (yaml.YAMLError, ValueError, OverflowError):
+        dotted = ".".join(map(str, at))
+        faults.append(f"{place}: {dotted}: got {node.value!r}; a number, text or true/false")
+        return None
 
 
 def _merge(base: dict[str, Any], update: Mapping[str, Any]) -> None:
@@ -103,36 +130,30 @@ def _merge(base: dict[str, Any], update: Mapping[str, Any]) -> None:
             base[key] = value
 
 
-def _override(source: _Source, dotted: str, value: Any) -> None:
-    """Set one value by dotted path; spec names of fields work as well as their file keys."""
+def _override(source: _Source, dotted: str, value: Any) -> str | None:
+    """Set one value by dotted path, by spec names or file keys; returns what is wrong, if any."""
     parts = dotted.split(".")
     model: Any = CHIP_KINDS.get(str(source.values.get("kind")))
     target = source.values
+    keys: list[str] = []
     for position, part in enumerate(parts):
         known = _keys(model, target)
         key = known.get(part)
         if key is None:
-            raise ChipError(
-                f"override {dotted}: no {part!r} in {'.'.join(parts[:position]) or 'the chip'}; "
-                f"{_close(part, list(known))}"
-            )
+            within = ".".join(parts[:position]) or "the chip"
+            return f"override {dotted}: no {part!r} in {within}; {_close(part, list(known))}"
+        keys.append(key)
         if position == len(parts) - 1:
             target[key] = list(value) if isinstance(value, tuple) else value
-        else:
-            target = target.setdefault(key, {})
-            if not isinstance(target, dict):
-                raise ChipError(f"override {dotted}: {part} holds a value, no section")
-        source.places[tuple(_file_keys(source, parts[: position + 1]))] = f"override {dotted}"
+            source.places[tuple(keys)] = f"override {dotted}"
+            break
+        if not isinstance(target.get(key, {}), dict):
+            return f"override {dotted}: {part} holds a value, no section"
+        if key not in target:
+            source.places[tuple(keys)] = f"override {dotted}"
+        target = target.setdefault(key, {})
         model = _field_type(model, part)
-
-
-def _file_keys(source: _Source, parts: Sequence[str]) -> list[str]:
-    model: Any = CHIP_KINDS.get(str(source.values.get("kind")))
-    keys = []
-    for part in parts:
-        keys.append(_keys(model, {}).get(part, part))
-        model = _field_type(model, part)
-    return keys
+    return None
 
 
 def _keys(model: Any, target: Mapping[str, Any]) -> dict[str, str]:
@@ -141,6 +162,8 @@ def _keys(model: Any, target: Mapping[str, Any]) -> dict[str, str]:
     if isinstance(model, type) and issubclass(model, BaseModel):
         for name, info in model.model_fields.items():
             names[name] = names[info.alias or name] = info.alias or name
+    elif typing.get_origin(model) in (dict, Mapping):
+        names |= {key: key for key in typing.get_args(typing.get_args(model)[0])}
     return names
 
 
@@ -173,10 +196,11 @@ def _validate(source: _Source, path: Path) -> Chip:
     try:
         return model.model_validate(source.values)
     except ValidationError as error:
-        faults = [_fault(fault, source, model, path) for fault in error.errors()]
-        raise ChipError(
-            "\n".join(dict.fromkeys(line for block in faults for line in block))
-        ) from None
+        lines = [line for fault in error.errors() for line in _fault(fault, source, model, path)]
+        if model is AcceleratorSpec:
+            between = consistency_faults(readable_parts(source.values))
+            lines += [_model_fault(line, source, path) for line in between]
+        raise ChipError("\n".join(dict.fromkeys(lines))) from None
 
 
 def _fault(fault: Any, source: _Source, model: type[BaseModel], path: Path) -> list[str]:

@@ -6,26 +6,28 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from edgesim.units import parse_bytes, parse_quantity
+from edgesim.hw.consistency import (
+    OPERAND_MEMORIES,
+    STORAGE_MEDIA,
+    TENSOR_CLASSES,
+    ChipParts,
+    consistency_faults,
+    storage_family,
+)
+from edgesim.units import parse_bytes, parse_quantity, parse_whole
 
 ByteCount = Annotated[int, BeforeValidator(parse_bytes), Field(gt=0, le=2**40)]
 Hertz = Annotated[
     float, BeforeValidator(lambda v: parse_quantity(v, "hertz")), Field(ge=1e6, le=1e10)
 ]
 Volts = Annotated[float, BeforeValidator(lambda v: parse_quantity(v, "volts")), Field(ge=0.3, le=2)]
-Bits = Annotated[
-    int, BeforeValidator(lambda v: int(parse_quantity(v, "bits"))), Field(ge=8, le=4096)
-]
+Bits = Annotated[int, BeforeValidator(lambda v: parse_whole(v, "bits")), Field(ge=8, le=4096)]
 Cycles = Annotated[int, Field(ge=0, le=10**6)]
 
+__all__ = ["STORAGE_MEDIA", "AcceleratorSpec", "Chip", "GpuSpec", "chip_content", "storage_family"]
+
 VECTOR_SIZES = (2, 4, 8, 16, 32, 64)
-STORAGE_MEDIA = ("sram", "reram_slc", "reram_mlc2", "reram_mlc3", "lpddr4")
 SFU_OPS = ("softmax", "layernorm", "add", "entropy")
-
-
-def storage_family(medium: str) -> str:
-    """The macro that holds a medium: all ReRAM cells share `reram`."""
-    return "reram" if medium.startswith("reram") else medium
 
 
 class Section(BaseModel):
@@ -49,7 +51,8 @@ class PuSpec(Section):
     vector_size: Literal[2, 4, 8, 16, 32, 64]
     """n: lanes, vector length and memory banks; n² MACs a cycle."""
     schedule: Literal["pipelined", "artifact"]
-    """`pipelined`: operand load overlaps compute; `artifact`: it does not."""
+    """`pipelined`: operand load overlaps compute; `artifact`: it does not, which takes
+    `operand_tile_buffers: 1`."""
     number_format: str
     """Native format of operands."""
     accumulator_bits: Annotated[int, Field(ge=8, le=64)]
@@ -225,31 +228,18 @@ class AcceleratorSpec(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> AcceleratorSpec:
-        faults = []
-        for tensor_class in ("embedding_weight", "encoder_weight", "offramp_weight", "activation"):
-            for medium in getattr(self.placement, tensor_class):
-                if medium not in STORAGE_MEDIA:
-                    faults.append(
-                        f"placement.{tensor_class}: got {medium!r}; allowed: "
-                        f"{', '.join(STORAGE_MEDIA)}"
-                    )
-                elif tensor_class == "activation" and medium == "sram":
-                    continue
-                elif storage_family(medium) not in self.storage:
-                    faults.append(
-                        f"placement.{tensor_class}: {medium} needs storage."
-                        f"{storage_family(medium)}, which this chip lacks"
-                    )
-        if self.placement.activation[0] != "sram":
-            faults.append("placement.activation: the first medium must be sram")
-        for name in ("operand0", "operand1"):
-            memory: OperandMemorySpec = getattr(self.buffers, name)
-            tile_bytes = 2 * self.pu.vector_size**2
-            if memory.data_bytes < tile_bytes:
-                faults.append(
-                    f"buffers.{name}.data: {memory.data_bytes} B hold no two {self.pu.vector_size}"
-                    f" × {self.pu.vector_size} tiles of one byte; at least {tile_bytes} B"
-                )
+        memories = {name: getattr(self.buffers, name) for name in OPERAND_MEMORIES}
+        faults = consistency_faults(
+            ChipParts(
+                vector_size=self.pu.vector_size,
+                data_bytes={name: memory.data_bytes for name, memory in memories.items()},
+                mask_bytes={name: memory.mask_bytes for name, memory in memories.items()},
+                storage=list(self.storage),
+                placement={name: getattr(self.placement, name) for name in TENSOR_CLASSES},
+                schedule=self.pu.schedule,
+                operand_tile_buffers=self.pu.operand_tile_buffers,
+            )
+        )
         if faults:
             raise ValueError("\n".join(faults))
         return self
