@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from edgesim.ir.interval import Interval
 from edgesim.ir.quantity import interval_text, si_scale
 from edgesim.ir.result import BreakdownRow, SimResult
 from edgesim.plot.style import (
@@ -32,9 +33,6 @@ OFFCHIP_COLOURS, OFFCHIP_HATCH = ("#000000", "#5c5c5c"), "////"
 HOST_COLOUR, HOST_HATCH = "#ffffff", "...."
 OTHER_UNITS, OTHER_COLOUR, CUT_COLOUR = "other chip units", "#a6a6a6", "#dddddd"
 OFFCHIP_UNITS = ("lpddr4", "ddr")
-SMALL_SHARE = 0.02
-"""Chip units below this share of every result are drawn as one, and so are those beyond the
-palette."""
 BAR_HEIGHT = 0.62
 CUT_FACTOR = 6.0
 """Bars longer than this many times the shortest are cut, so that the others stay readable."""
@@ -73,16 +71,20 @@ def energy_height_inches(results: Results) -> float:
 
 
 def plot_energy_by_unit(
-    results: Results, ax: Axes | None = None, labels: Sequence[str] | None = None
-) -> Axes:
+    results: Results, ax: Axes | None = None, labels: Sequence[str] | None = None,
+    *, chip_only: bool = False,
+) -> Axes:  # fmt: skip
     """Axes with one stacked bar per result; hatching marks off-chip memory and host.
 
-    A bar more than six times as long as the shortest is cut, and says so.
+    A bar more than six times as long as the shortest is cut, and says so. `chip_only` leaves out
+    off-chip memory and host, which may dwarf the chip.
     """
     pairs = labelled(results, labels)
     frame = energy_by_unit_data(results, labels)
     ax = axes_or_new(ax, energy_height_inches(results))
-    totals = {label: result.energy_j.value for label, result in pairs}
+    shown = {label: one.chip_energy_j if chip_only else one.energy_j for label, one in pairs}
+    frame = frame[frame["account"] == "chip"] if chip_only else frame
+    totals = {label: energy.value for label, energy in shown.items()}
     limit = _cut_at(list(totals.values()))
     whole = frame[frame["result"].map(totals) <= limit]
     drawn = _merge_small(whole, totals)
@@ -94,29 +96,36 @@ def plot_energy_by_unit(
         else:
             _draw_bar(ax, position, drawn[drawn["result"] == label], styles, factor)
         ax.annotate(
-            _bar_text(result, totals[label] > limit),
+            _bar_text(shown[label], None if chip_only else result, totals[label] > limit),
             (min(totals[label], limit) / factor, position), xytext=(5, 0),
             textcoords="offset points", va="center", fontsize=FONT_SIZE - 2, color=INK,
         )  # fmt: skip
     ax.set_yticks(range(len(pairs)), [wrapped(label) for label, _ in pairs])
     ax.set_ylim(len(pairs) - 0.4, -0.6)
     ax.set_xlim(0, 1.55 * limit / factor)
-    finish(ax, "Energy by unit", f"Mean energy per sentence ({unit})", "Result (chip, settings)")
+    title = "Energy on chip by unit" if chip_only else "Energy by unit"
+    finish(ax, title, f"Mean energy per sentence ({unit})", "Result (chip, settings)")
     _legend(ax, styles)
     return ax
 
 
-def _bar_text(result: SimResult, cut: bool) -> str:
-    """Total with range, and how it splits; of a cut bar, that it is cut."""
+def _bar_text(energy: Interval, result: SimResult | None, cut: bool) -> str:
+    """Total with range, that the bar is cut where it is, and how a whole result splits."""
+    text = interval_text(energy, "J") + (" (bar cut)" if cut else "")
+    if result is None:
+        return text
     parts = (result.chip_energy_j, result.offchip_energy_j, result.host_energy_j)
     total = result.energy_j.value or 1.0
     split = ", ".join(
-        f"{words} {100 * part.value / total:.0f} %"
+        f"{words} {_percent(100 * part.value / total)} %"
         for words, part in zip(("chip", "off-chip", "host"), parts, strict=True)
         if part.value > 0
     )
-    more = " (bar cut)" if cut else ""
-    return f"{interval_text(result.energy_j, 'J')}{more}\n{split}"
+    return f"{text}\n{split}"
+
+
+def _percent(percent: float) -> str:
+    return f"{percent:.0f}" if percent >= 0.5 else "<1"
 
 
 def _cut_at(totals: Sequence[float]) -> float:
@@ -126,14 +135,13 @@ def _cut_at(totals: Sequence[float]) -> float:
 
 
 def _merge_small(frame: pd.DataFrame, totals: Mapping[str, float]) -> pd.DataFrame:
-    """Chip units that are small in every result become one, if they are more than one."""
+    """Chip units beyond the palette, smallest share of any result first, become one."""
     share = frame["energy_j"] / frame["result"].map({k: v or 1.0 for k, v in totals.items()})
     chip = frame["account"] == "chip"
-    largest = share[chip].groupby(frame.loc[chip, "unit"]).max()
-    kept_units = largest[largest >= SMALL_SHARE].nlargest(len(PALETTE)).index
-    small = chip & ~frame["unit"].isin(kept_units)
-    if frame.loc[small, "unit"].nunique() < 2 and len(largest) <= len(PALETTE):
+    largest = share[chip].groupby(frame.loc[chip, "unit"]).max().sort_values(ascending=False)
+    if len(largest) <= len(PALETTE):
         return frame
+    small = chip & frame["unit"].isin(largest.index[len(PALETTE) :])
     merged = frame.loc[small].groupby("result", sort=False)["energy_j"].sum().reset_index()
     merged["account"], merged["unit"] = "chip", OTHER_UNITS
     kept = pd.concat([frame.loc[~small], merged], ignore_index=True)
@@ -167,7 +175,7 @@ def _draw_bar(
         face, hatch = styles[account, unit]
         ax.barh(
             position, energy / factor, left=left / factor, height=BAR_HEIGHT, color=face,
-            hatch=hatch, edgecolor=_edge(account), linewidth=0.8,
+            hatch=hatch, edgecolor=_edge(account), linewidth=0.4,
         )  # fmt: skip
         left += energy
 

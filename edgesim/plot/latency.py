@@ -22,8 +22,8 @@ from edgesim.plot.style import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-SMALL_SHARE = 0.02
-"""Kinds below this share of every result's latency are drawn as one."""
+MOST_ROWS = 10
+"""Op kinds beyond the largest nine are drawn as one."""
 BAND = 0.8
 """Part of a row's height that its bars fill."""
 
@@ -84,14 +84,13 @@ def plot_latency_by_kind(
 
 
 def _table(frame: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
-    """Kinds × results in seconds, slowest first; small kinds, if several, merged at the end."""
+    """Kinds × results in seconds, largest share first; kinds beyond MOST_ROWS merged."""
     table = frame.pivot_table(index="kind", columns="result", values="latency_s", aggfunc="sum")
     table = table.reindex(columns=list(labels)).fillna(0.0)
     shares = table / table.sum().where(table.sum() > 0, 1.0)
-    order = shares.max(axis=1).sort_values(ascending=False, kind="stable").index
-    table, shares = table.loc[order], shares.loc[order]
-    small = shares.max(axis=1) < SMALL_SHARE
-    if int(small.sum()) < 2:
-        return table
-    merged = table.loc[small].sum().to_frame(f"{int(small.sum())} other kinds").T
-    return pd.concat([table.loc[~small], merged])
+    largest = shares.max(axis=1).sort_values(ascending=False, kind="stable").index
+    if len(largest) <= MOST_ROWS:
+        return table.loc[largest]
+    kept, small = largest[: MOST_ROWS - 1], largest[MOST_ROWS - 1 :]
+    merged = table.loc[small].sum().to_frame(f"{len(small)} other kinds").T
+    return pd.concat([table.loc[kept], merged])

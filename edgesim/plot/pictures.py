@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,8 @@ def _pictures(
         ("energy_by_unit.png",
          "Energy by unit: chip plain, off-chip memory hatched, host dotted",
          energy_height_inches(results), plot_energy_by_unit),
+        ("chip_energy_by_unit.png", "Energy on chip by unit, without off-chip memory and host",
+         energy_height_inches(results), partial(plot_energy_by_unit, chip_only=True)),
         ("latency_by_op_kind.png", "Latency by op kind",
          latency_height_inches(results), plot_latency_by_kind),
         ("exit_layers.png", "Share of sentences that leave after each layer",

@@ -114,9 +114,9 @@ class Comparison:
 def compare(results: Sequence[SimResult], baseline: int = 0) -> Comparison:
     """The results side by side, with ratios to `results[baseline]`.
 
-    Ranges of the two sides are taken as independent, so ratios of chips that share technology
-    entries are wider than they need be. Raises InputError without results or for a baseline out
-    of range.
+    Ranges of two chips are taken as independent, so ratios of chips that share technology entries
+    are wider than they need be; runs of one chip take the same end on both sides. Raises
+    InputError without results or for a baseline out of range.
     """
     results = tuple(results)
     if not results:
@@ -180,8 +180,10 @@ def _column(result: SimResult) -> dict[str, str]:
 
 
 def _part_text(part: Interval, whole: Interval) -> str:
-    share = f" ({100 * part.value / whole.value:.0f} %)" if whole.value > 0 else ""
-    return interval_text(part, "J") + share
+    if whole.value <= 0 or part.value <= 0:
+        return interval_text(part, "J")
+    percent = 100 * part.value / whole.value
+    return f"{interval_text(part, 'J')} ({f'{percent:.0f}' if percent >= 0.5 else '<1'} %)"
 
 
 def _put(record: dict[str, Any], name: str, interval: Interval | None) -> None:
@@ -211,7 +213,8 @@ def _caveats(results: Sequence[SimResult], labels: Sequence[str]) -> tuple[str, 
         )
     if len(results) > 1:
         lines.append(
-            "ranges of the two sides of a ratio are taken as independent: the widest that the "
-            "sources allow"
+            "ranges of two chips are taken as independent, the widest ratio that the sources "
+            "allow; two runs of one chip share their sources, so low is divided by low and high "
+            "by high"
         )
     return tuple(lines)

@@ -28,7 +28,7 @@ class RatioLine:
     result: str
     baseline: str
     ratio: Interval | None
-    """Ends are the extreme quotients of independent ranges; None where the baseline may be 0."""
+    """Its ends as `ratio_of` takes them; None where the baseline may be 0."""
 
     @property
     def text(self) -> str:
@@ -46,12 +46,18 @@ class AccuracyDifference:
     result: str
     baseline: str
     difference: Interval
-    """95 % interval: adjusted Wald for paired proportions (Agresti and Min, 2005)."""
+    """95 % interval: adjusted Wald for paired proportions (Agresti and Min, 2005); exactly 0 where
+    every answer is the same."""
     num_sentences: int
 
     @property
     def text(self) -> str:
         """The line in words; names both sides."""
+        if self.difference == Interval.exact(0.0):
+            return (
+                f"accuracy: {self.result} and {self.baseline} give the same answers to all "
+                f"{self.num_sentences} sentences"
+            )
         value, low, high = (
             f"{100 * end:+.1f}"
             for end in (self.difference.value, self.difference.low, self.difference.high)
@@ -76,9 +82,29 @@ def times_text(ratio: Interval) -> str:
     return "undecided, the range holds 1"
 
 
-def safe_ratio(numerator: Interval, denominator: Interval) -> Interval | None:
-    """The quotient of two intervals; None where the denominator may be zero."""
-    return numerator.over(denominator) if denominator.low > 0 else None
+def ratio_of(numerator: Interval, denominator: Interval, same_sources: bool) -> Interval | None:
+    """The quotient of two intervals; None where the denominator may be zero.
+
+    Ends are the extreme quotients of independent ranges. Where both sides rest on the same
+    sources, the same end is taken on both sides: what is dear for one is dear for the other.
+    """
+    if denominator.low <= 0:
+        return None
+    if not same_sources:
+        return numerator.over(denominator)
+    corners = [
+        numerator.value / denominator.value,
+        numerator.low / denominator.low,
+        numerator.high / denominator.high,
+    ]
+    return Interval(corners[0], min(corners), max(corners))
+
+
+def share_sources(result: SimResult, reference: SimResult) -> bool:
+    """Whether both are runs of one chip over the same technology tables."""
+    if result.chip != reference.chip:
+        return False
+    return all(result.inputs.get(n) == reference.inputs.get(n) for n in ("chip", "technology"))
 
 
 def ratio_lines(
@@ -87,11 +113,14 @@ def ratio_lines(
     """Every ratio quantity of every result but the baseline, in the order of the results."""
     reference = results[baseline]
     return tuple(
-        RatioLine(name, label, labels[baseline], safe_ratio(read(result), read(reference)))
+        RatioLine(
+            name, label, labels[baseline],
+            ratio_of(read(result), read(reference), share_sources(result, reference)),
+        )
         for position, (result, label) in enumerate(zip(results, labels, strict=True))
         if position != baseline
         for name, read in RATIO_QUANTITIES
-    )
+    )  # fmt: skip
 
 
 def accuracy_differences(
@@ -119,6 +148,11 @@ def _paired(result: SimResult, reference: SimResult) -> bool:
 
 def _difference(result: SimResult, reference: SimResult) -> Interval:
     """Half a sentence is added to each cell of the 2 × 2 table (Agresti and Min, 2005)."""
+    if all(
+        mine.prediction == theirs.prediction
+        for mine, theirs in zip(result.sentences, reference.sentences, strict=True)
+    ):
+        return Interval.exact(0.0)
     pairs = [
         (mine.prediction == mine.label, theirs.prediction == theirs.label)
         for mine, theirs in zip(result.sentences, reference.sentences, strict=True)

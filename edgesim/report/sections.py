@@ -47,7 +47,9 @@ def bottleneck_section(results: Sequence[SimResult], labels: Sequence[str]) -> s
                row.dma_busy_fraction, row.exposed_dma_fraction))]
             for row in result.bottlenecks
         ]  # fmt: skip
-        blocks.append(f"### {label}\n\n{markdown_table(header, rows)}")
+        is_gpu = result.chip_kind == "gpu"
+        told = "n/a: a GPU is modelled kernel by kernel" if is_gpu else markdown_table(header, rows)
+        blocks.append(f"### {label}\n\n{told}")
     return "\n\n".join(blocks)
 
 

@@ -69,6 +69,22 @@ def test_bars_of_a_result_end_at_its_energy(axes: Any) -> None:
     assert end == pytest.approx(result.energy_j.value / 1e-3)
 
 
+def test_bars_of_the_chip_alone_end_at_its_energy_on_chip(axes: Any) -> None:
+    result = accelerator_result()
+    plot_energy_by_unit(result, axes, chip_only=True)
+    end = max(patch.get_x() + patch.get_width() for patch in axes.patches)
+    assert end == pytest.approx(result.chip_energy_j.value / 1e-3)
+    assert all(not patch.get_hatch() for patch in axes.patches)
+
+
+def test_merging_small_units_and_kinds_loses_nothing(axes: Any) -> None:
+    result = accelerator_result()
+    plot_latency_by_kind(result, axes)
+    assert len(axes.patches) == 10
+    total = sum(patch.get_width() for patch in axes.patches)
+    assert total == pytest.approx(result.latency_s.value / 1e-3)
+
+
 def test_off_chip_memory_and_host_are_hatched_and_the_chip_is_not(axes: Any) -> None:
     plot_energy_by_unit(accelerator_result(), axes)
     hatches = [patch.get_hatch() or "" for patch in axes.patches]
@@ -107,7 +123,7 @@ def test_results_that_leave_alike_share_bars(axes: Any) -> None:
 
 def test_pictures_are_png_files_900_pixels_wide(tmp_path: Path) -> None:
     written = save_pictures(tmp_path, demo_results())
-    assert len(written) == 4
+    assert len(written) == 5
     for path, caption in written:
         content = path.read_bytes()
         assert content.startswith(b"\x89PNG")

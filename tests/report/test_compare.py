@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -118,6 +119,31 @@ def test_the_paired_difference_is_that_of_agresti_and_min() -> None:
     assert line.difference.value == pytest.approx(2 / 40)
     assert line.difference.low == pytest.approx(centre - half)
     assert line.difference.high == pytest.approx(centre + half)
+
+
+def test_two_runs_of_one_chip_take_the_same_end_on_both_sides() -> None:
+    """0.2 [0.1, 0.9] over 0.4 [0.25, 1.0]: 0.5, 0.4 and 0.9, where independence says 0.1 to 3.6."""
+    off, on = accelerator_result(), accelerator_result(exit_threshold=0.28)
+    pair = [replace(off, energy_j=Interval(0.4, 0.25, 1.0)),
+            replace(on, energy_j=Interval(0.2, 0.1, 0.9))]  # fmt: skip
+    ratio = next(line.ratio for line in compare(pair).ratios if line.quantity == "energy")
+    assert ratio == Interval(0.5, 0.4, 0.9)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"chip": "edgebert-n8"}, {"inputs": {"technology": "other"}}, {"inputs": {"chip": "other"}}],
+)
+def test_other_chips_or_tables_are_independent(change: dict[str, Any]) -> None:
+    one, two = accelerator_result(), accelerator_result(**change)
+    ratio = next(line.ratio for line in compare([one, two]).ratios if line.quantity == "energy")
+    assert ratio == two.energy_j.over(one.energy_j)
+
+
+def test_the_same_answers_are_called_the_same() -> None:
+    (line,) = compare([accelerator_result(), gpu_result()]).accuracy_differences
+    assert line.difference == Interval.exact(0.0)
+    assert "give the same answers to all 40 sentences" in line.text
 
 
 def test_results_of_other_sentences_are_not_paired() -> None:
