@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from edgesim.hw.spec import AcceleratorSpec, storage_family
 from edgesim.ir.optrace import OpTrace
 from edgesim.ir.plan import SegmentPlan
+from edgesim.units import TICKS_PER_S, period_ticks
 
 
 @dataclass(frozen=True)
@@ -37,12 +38,12 @@ def segment_bound(plan: SegmentPlan, trace: OpTrace, chip: AcceleratorSpec) -> S
             bits[op.medium] = bits.get(op.medium, 0) + stored
     for read in plan.embedding_reads:
         bits[read.medium] = bits.get(read.medium, 0) + read.bits
-    frequency = chip.clock.frequency_hz
+    cycle_s = period_ticks(chip.clock.frequency_hz) / TICKS_PER_S
     memory = max(
-        (b / (chip.storage[storage_family(m)].port_bits * frequency) for m, b in bits.items()),  # type: ignore[index]
+        (b * cycle_s / chip.storage[storage_family(m)].port_bits for m, b in bits.items()),  # type: ignore[index]
         default=0.0,
     )
-    return SegmentBound(macs, macs / (n * n * frequency), memory)
+    return SegmentBound(macs, macs * cycle_s / (n * n), memory)
 
 
 def _on_pu(op: object) -> bool:

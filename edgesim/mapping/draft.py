@@ -17,6 +17,7 @@ from edgesim.ir.ops import (
     Op,
 )
 from edgesim.ir.optrace import OpTrace
+from edgesim.mapping.placement import exchange_medium
 
 VECTOR_KINDS = ("softmax", "layernorm", "add", "entropy")
 
@@ -57,7 +58,7 @@ def draft_ops(
     num_heads = 1
     for op in _head_loop_together(ops):
         previous = drafts[-1] if drafts else None
-        if isinstance(op, Activation) and _fuses(chip, op, previous):
+        if isinstance(op, Activation) and _fuses(chip, op, previous, ops):
             assert previous is not None
             drafts[-1] = replace(previous, output=op.output, fused_activation=op.function)
             drafts.append(replace(_simple(trace, op, "fused", num_tokens, None), inputs=()))
@@ -68,6 +69,12 @@ def draft_ops(
         if draft.unit == "host" and chip.host.fallback == "none":
             missing.append(f"{op.name} ({op.kind})")
         drafts.append(draft)
+    on_host = [draft.op.name for draft in drafts if draft.unit == "host"]
+    if on_host and not missing and exchange_medium(chip) is None:
+        return Infeasible(
+            f"{', '.join(on_host)} on the host of {chip.name}, which shares no writable storage",
+            len(on_host), 0, "ops", ("storage.lpddr4", "storage.sram"),
+        )  # fmt: skip
     if missing:
         return Infeasible(
             f"{chip.name} without host fallback lacks: {', '.join(missing)}", len(missing), 0,
@@ -77,23 +84,34 @@ def draft_ops(
 
 
 def _head_loop_together(ops: Sequence[Op]) -> list[Op]:
-    """The ops with the relayout of V ahead of the scores, so that heads run one by one."""
+    """The ops with what does not depend on the scores ahead of them, so that heads run in turn."""
     kinds = [op.kind for op in ops]
-    if "attention_scores" not in kinds:
+    if "attention_scores" not in kinds or "attention_context" not in kinds:
         return list(ops)
     start = kinds.index("attention_scores")
     stop = kinds.index("attention_context")
-    early = [op for op in ops[start:stop] if op.kind == "relayout"]
-    rest = [op for op in ops[start:] if op not in early]
-    return [*ops[:start], *early, *rest]
+    depends: set[str] = set()
+    early: list[Op] = []
+    late: list[Op] = []
+    for op in ops[start:stop]:
+        if op.kind == "attention_scores" or depends.intersection(op.inputs):
+            depends.add(op.output)
+            late.append(op)
+        else:
+            early.append(op)
+    return [*ops[:start], *early, *late, *ops[stop:]]
 
 
-def _fuses(chip: AcceleratorSpec, op: Activation, previous: Draft | None) -> bool:
+def _fuses(
+    chip: AcceleratorSpec, op: Activation, previous: Draft | None, ops: Sequence[Op]
+) -> bool:
+    """Whether a product applies the activation as it drains: nothing else reads its raw output."""
     return (
         op.function in chip.pu.activation_functions
         and previous is not None
         and isinstance(previous.op, MatMul)
         and previous.output == op.inputs[0]
+        and sum(previous.output in other.inputs for other in ops) == 1
     )
 
 

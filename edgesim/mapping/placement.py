@@ -55,6 +55,12 @@ def tensor_bits(trace: OpTrace, chip: AcceleratorSpec, name: str) -> int:
     return format_bits(trace.tensors[name].number_format or chip.pu.number_format)
 
 
+def exchange_medium(chip: AcceleratorSpec) -> str | None:
+    """The storage through which tensors pass to and from the host; None without a writable one."""
+    wanted = (*chip.placement.activation[1:], "lpddr4", "sram")
+    return next((medium for medium in wanted if medium in chip.storage), None)
+
+
 def row_order(trace: OpTrace, table: str, index: str) -> NDArray[np.int64]:
     """Rows of a table as they are placed: most frequent tokens first, else by number."""
     rows = trace.tensors[table].dims(0)[0]

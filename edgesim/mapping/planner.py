@@ -7,15 +7,22 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesim.errors import InfeasibleError
+from edgesim.errors import InfeasibleError, InputError
 from edgesim.hw.spec import AcceleratorSpec
 from edgesim.ir.infeasible import Infeasible
 from edgesim.ir.ops import Embedding, LayerNorm, MatMul, Op
 from edgesim.ir.optrace import OpTrace
-from edgesim.ir.plan import EmbeddingRead, PlannedOp, SegmentPlan, Spill
+from edgesim.ir.plan import EmbeddingRead, PlannedOp, SegmentPlan, Spill, WeightChunk
 from edgesim.mapping.draft import Draft, draft_ops
-from edgesim.mapping.placement import Placement, place, tensor_bits
-from edgesim.mapping.residency import Budget, OpChoice, Residency, ResidencySearch, Shortage
+from edgesim.mapping.placement import Placement, exchange_medium, place, tensor_bits
+from edgesim.mapping.residency import (
+    Budget,
+    OpChoice,
+    Residency,
+    ResidencySearch,
+    Shortage,
+    WeightStream,
+)
 from edgesim.numerics.formats import format_bits
 
 
@@ -109,7 +116,7 @@ class Mapper:
             return 2, largest
         return (1, largest) if largest <= room else (0, largest)
 
-    def _chunks(self, draft: Draft) -> tuple:  # type: ignore[type-arg]
+    def _chunks(self, draft: Draft) -> tuple[WeightChunk, ...]:
         if isinstance(draft.op, MatMul):
             return self.placement.weights[draft.op.weight].chunks
         return ()
@@ -126,11 +133,7 @@ class Mapper:
         names = {name for draft in drafts for name in (*draft.inputs, draft.output) if name}
         chip = self.chip
         pool = (chip.buffers.operand0.data_bytes + chip.buffers.operand1.data_bytes) * 8
-        chunk_columns = [
-            max((c.column_tiles for c in self._chunks(d)), default=0) * chip.pu.vector_size
-            for d in drafts
-        ]
-        weight_bits = [sum(c.stored_bits for c in self._chunks(d)) for d in drafts]
+        streams = [self._weight_stream(draft) for draft in drafts]
         kept = {drafts[-1].output or ""} | ({drafts[0].inputs[0]} if "ramp" in label else set())
         budget = Budget(
             pool_bits=pool - stream_bits,
@@ -138,12 +141,23 @@ class Mapper:
             vector_size=chip.pu.vector_size,
             element_bits=format_bits(chip.pu.number_format),
             may_spill=len(chip.placement.activation) > 1,
+            heads_in_flight=1 if chip.sfu.overlap == "none" else 2,
         )
         bits = {name: self._activation_bits(name, num_tokens) for name in names}
-        search = ResidencySearch(
-            drafts, bits, weight_bits, chunk_columns, budget, frozenset(kept - {""})
-        )
+        moved = {name: self._spill_bits(name, num_tokens) for name in names}
+        search = ResidencySearch(drafts, bits, moved, streams, budget, frozenset(kept - {""}))
         return search.solve()
+
+    def _weight_stream(self, draft: Draft) -> WeightStream:
+        chunks = self._chunks(draft)
+        if not chunks:
+            return WeightStream()
+        return WeightStream(
+            total_bits=sum(chunk.stored_bits for chunk in chunks),
+            largest_bits=max(chunk.stored_bits for chunk in chunks),
+            num_chunks=len(chunks),
+            widest_columns=max(c.column_tiles for c in chunks) * self.chip.pu.vector_size,
+        )
 
     def _entry_stores(
         self, drafts: Sequence[Draft], found: Residency, num_tokens: int
@@ -173,16 +187,9 @@ class Mapper:
         elif isinstance(op, LayerNorm):
             medium = self.placement.weights[op.gamma].medium
             parameter_bits = sum(self.placement.weights[n].stored_bits for n in op.weights)
-        spill_medium = self.chip.placement.activation[-1]
-        loads = tuple(
-            Spill(name, spill_medium, self._spill_bits(name, num_tokens), choice.load_passes)
-            for name in draft.inputs
-            if name in spilled
-        )
-        stores: tuple[Spill, ...] = ()
-        if draft.output in spilled and draft.output is not None:
-            bits = self._spill_bits(draft.output, num_tokens)
-            stores = (Spill(draft.output, spill_medium, bits, 1),)
+        elif draft.unit == "host":
+            medium = exchange_medium(self.chip) or ""
+        loads, stores = self._moves(draft, choice, spilled, num_tokens)
         tensors = self.trace.tensors
         first = tensors[op.inputs[0]] if op.inputs else None
         return PlannedOp(
@@ -195,8 +202,27 @@ class Mapper:
             input_density=first.density if first else 1.0,
             input_null_fraction=(first.null_vector_fraction or 0.0) if first else 0.0,
             second_density=tensors[op.inputs[1]].density if len(op.inputs) > 1 else 1.0,
-            output_density=tensors[op.output].density,
+            output_density=tensors[draft.output or op.output].density,
         )  # fmt: skip
+
+    def _moves(
+        self, draft: Draft, choice: OpChoice, spilled: frozenset[str], num_tokens: int
+    ) -> tuple[tuple[Spill, ...], tuple[Spill, ...]]:
+        """Loads and stores of an op; for a host op what comes back and what it is given."""
+        made = () if draft.output is None else (draft.output,)
+        if draft.unit == "host":
+            medium = exchange_medium(self.chip) or ""
+            back = tuple(name for name in made if name not in spilled)
+            given = tuple(name for name in draft.inputs if name not in spilled)
+            passes = 1
+        else:
+            medium = self.chip.placement.activation[-1]
+            back = tuple(name for name in draft.inputs if name in spilled)
+            given = tuple(name for name in made if name in spilled)
+            passes = choice.load_passes
+        loads = (Spill(n, medium, self._spill_bits(n, num_tokens), passes) for n in back)
+        stores = (Spill(n, medium, self._spill_bits(n, num_tokens), 1) for n in given)
+        return tuple(loads), tuple(stores)
 
     def _reads(
         self, num_tokens: int, token_ids: NDArray[np.int64] | None
@@ -212,10 +238,22 @@ class Mapper:
             elif op.index == "type":
                 rows = [0]
             elif token_ids is not None:
-                rows = [int(row) for row in token_ids]
-                rows += [0] * (num_tokens - len(rows))
+                rows = self._token_rows(op.table, num_tokens, token_ids)
             else:
                 order = np.argsort(table.table.rank_of_row)
                 rows = [int(row) for row in np.resize(order, num_tokens)]
             reads.extend(table.read(row) for row in rows)
         return tuple(reads)
+
+    def _token_rows(self, table: str, num_tokens: int, token_ids: NDArray[np.int64]) -> list[int]:
+        """Rows that a sentence reads; tokens that pad it read row 0."""
+        vocabulary = self.trace.tensors[table].dims(0)[0]
+        rows = [int(row) for row in token_ids]
+        wrong = [row for row in rows if not 0 <= row < vocabulary]
+        if wrong or len(rows) > num_tokens:
+            problem = f"token id {wrong[0]}" if wrong else f"{len(rows)} token ids"
+            raise InputError(
+                f"{problem} in a sentence of {num_tokens} tokens over {table}, which has ids 0 to "
+                f"{vocabulary - 1}; use a workload recorded with this model"
+            )
+        return rows + [0] * (num_tokens - len(rows))

@@ -7,7 +7,8 @@ Partial sums never leave the accumulators, so a product needs whole reduction ro
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import heapq
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from edgesim.mapping.draft import Draft
@@ -26,6 +27,20 @@ class Budget:
     element_bits: int
     may_spill: bool
     """Whether activations have a second medium."""
+    heads_in_flight: int = 1
+    """Heads whose scores are on chip at once; 2 where softmax overlaps products."""
+
+
+@dataclass(frozen=True)
+class WeightStream:
+    """The weight stream of one op; all zero where it has none."""
+
+    total_bits: int = 0
+    largest_bits: int = 0
+    """Bits of the largest chunk."""
+    num_chunks: int = 0
+    widest_columns: int = 0
+    """Output columns of the widest chunk."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +60,9 @@ class Residency:
     spilled: frozenset[str]
     choices: tuple[OpChoice, ...]
     traffic_bits: int
+    """Weights, spilled activations and exchanges with the host."""
     peak_bits: int
+    """Most resident activation bits while any op runs."""
 
 
 @dataclass(frozen=True)
@@ -58,71 +75,110 @@ class Shortage:
 
 
 class ResidencySearch:
-    """Searches the residency of least traffic for one segment."""
+    """Searches the residency of least traffic for one segment.
+
+    Best first over sets of spilled tensors. A set that does not fit, or that repeats transfers, can
+    only be mended by spilling a tensor that is live at the op in question; a set's least traffic
+    (each weight and each spilled tensor once per use) bounds all its supersets.
+    """
 
     def __init__(
-        self, drafts: Sequence[Draft], tensor_bits: dict[str, int], weight_bits: Sequence[int],
-        chunk_columns: Sequence[int], budget: Budget, kept: frozenset[str],
+        self, drafts: Sequence[Draft], tensor_bits: Mapping[str, int],
+        moved_bits: Mapping[str, int], streams: Sequence[WeightStream], budget: Budget,
+        kept: frozenset[str],
     ) -> None:  # fmt: skip
         self.drafts = drafts
         self.tensor_bits = tensor_bits
-        self.weight_bits = weight_bits
-        self.chunk_columns = chunk_columns
+        """Data bits of an activation on chip."""
+        self.moved_bits = moved_bits
+        """Bits of one transfer of an activation, mask included."""
+        self.streams = streams
         self.budget = budget
         self.live = _live_tensors(drafts, kept)
-        self.producer = {draft.output: i for i, draft in enumerate(drafts) if draft.output}
-        self.best: Residency | None = None
-        self.shortage: Shortage | None = None
-        self.seen: set[frozenset[str]] = set()
+        self.host_made = {draft.output for draft in drafts if draft.unit == "host"}
 
     def solve(self) -> Residency | Shortage:
-        """The best residency, or the shortage that rules all of them out."""
-        self._visit(frozenset())
-        if self.best is not None:
-            return self.best
-        assert self.shortage is not None
-        return self.shortage
+        """The best residency, or the smallest shortage where none fits."""
+        best: Residency | None = None
+        shortage: Shortage | None = None
+        queue: list[tuple[int, tuple[str, ...]]] = [(self._least_traffic(frozenset()), ())]
+        seen: set[tuple[str, ...]] = {()}
+        while queue:
+            bound, names = heapq.heappop(queue)
+            if best is not None and bound >= best.traffic_bits:
+                break
+            found, at_ops = self._evaluate(frozenset(names))
+            if isinstance(found, Shortage):
+                gap = found.demand_bits - found.room_bits
+                if shortage is None or gap < shortage.demand_bits - shortage.room_bits:
+                    shortage = found
+            elif best is None or found.traffic_bits < best.traffic_bits:
+                best = found
+            if not self.budget.may_spill:
+                break
+            for name in sorted(frozenset().union(*(self.live[i] for i in at_ops)) - {*names}):
+                more = tuple(sorted((*names, name)))
+                if more not in seen:
+                    seen.add(more)
+                    heapq.heappush(queue, (self._least_traffic(frozenset(more)), more))
+        if best is None:
+            assert shortage is not None
+            return shortage
+        return best
 
-    def _visit(self, spilled: frozenset[str]) -> None:
-        if spilled in self.seen:
-            return
-        self.seen.add(spilled)
-        traffic = sum(self.tensor_bits[name] for name in spilled)
+    def _least_traffic(self, spilled: frozenset[str]) -> int:
+        """Traffic that no set containing `spilled` can avoid."""
+        traffic = sum(stream.total_bits for stream in self.streams)
+        traffic += sum(self.moved_bits[name] for name in spilled - self.host_made)
+        for draft in self.drafts:
+            if draft.unit != "host":
+                traffic += sum(self.moved_bits[name] for name in draft.inputs if name in spilled)
+        return traffic
+
+    def _evaluate(self, spilled: frozenset[str]) -> tuple[Residency | Shortage, list[int]]:
+        """What a set of spilled tensors gives, and the ops that another spill might help."""
+        traffic = sum(self.moved_bits[name] for name in spilled - self.host_made)
         choices: list[OpChoice] = []
+        costly: list[int] = []
         peak = 0
         for index, draft in enumerate(self.drafts):
             resident = self._resident_bits(index, spilled)
             choice = self._choose(index, draft, spilled, resident)
             if isinstance(choice, Shortage):
-                self.shortage = choice
-                if self.budget.may_spill:
-                    for name in sorted(self.live[index] - spilled):
-                        self._visit(spilled | {name})
-                return
+                return choice, [index]
             choices.append(choice)
             peak = max(peak, resident)
-            traffic += self._op_traffic(index, draft, spilled, choice)
-            if self.best is not None and traffic >= self.best.traffic_bits:
-                return
-        self.best = Residency(spilled, tuple(choices), traffic, peak)
+            moved, extra = self._op_traffic(index, draft, spilled, choice)
+            traffic += moved
+            if extra:
+                costly.append(index)
+        return Residency(spilled, tuple(choices), traffic, peak), costly
 
     def _resident_bits(self, index: int, spilled: frozenset[str]) -> int:
         """Live tensors on chip while an op runs; a dying input makes room for a vector output."""
         draft = self.drafts[index]
-        names = set(self.live[index] - spilled)
-        if draft.unit in ("sfu", "host") and draft.output in names:
+        names = self.live[index] - spilled
+        bits = sum(self.tensor_bits[name] for name in names)
+        in_place = draft.unit in ("sfu", "host") and draft.op.kind != "relayout"
+        if in_place and draft.output in names:
             later = self.live[index + 1] if index + 1 < len(self.live) else frozenset()
-            if any(name in names and name not in later for name in draft.inputs):
-                names.discard(draft.output or "")
-        return sum(self.tensor_bits[name] for name in names)
+            dying = [n for n in set(draft.inputs) if n in names and n not in later]
+            freed = max((self.tensor_bits[name] for name in dying), default=0)
+            bits -= min(freed, self.tensor_bits[draft.output or ""])
+        return bits
 
     def _op_traffic(
         self, index: int, draft: Draft, spilled: frozenset[str], choice: OpChoice
-    ) -> int:
-        loads = sum(self.tensor_bits[name] for name in draft.inputs if name in spilled)
-        weights = self.weight_bits[index]
+    ) -> tuple[int, bool]:
+        """Bits that an op moves, and whether another spill could spare some of them."""
+        if draft.unit == "host":
+            own = {name for name in (*draft.inputs, draft.output or "") if name}
+            exchanged = sum(self.moved_bits[name] for name in own - spilled)
+            return exchanged, exchanged > 0
+        loads = sum(self.moved_bits[name] for name in draft.inputs if name in spilled)
+        weights = self.streams[index].total_bits
         passes = len(choice.row_blocks) if choice.order == "row_blocked" else 1
-        return loads * choice.load_passes + weights * passes
+        return loads * choice.load_passes + weights * passes, passes > 1 or choice.load_passes > 1
 
     def _choose(
         self, index: int, draft: Draft, spilled: frozenset[str], resident_bits: int
@@ -135,34 +191,42 @@ class ResidencySearch:
         if not draft.is_product:
             streams = sum(name in spilled for name in (*draft.inputs, draft.output or ""))
             need = streams * row_bits * (n if draft.op.kind == "relayout" else 2)
+            if draft.unit == "host":
+                need = 0
             if need > room:
-                return Shortage(draft.op.name, need, room)
+                return self._short(draft, need - room)
             return OpChoice((draft.rows,), "activation_resident", 1)
         if draft.output in spilled:
             padded = ceil_div(draft.rows, n) * n
-            room -= padded * self.chunk_columns[index] * budget.element_bits
+            room -= 2 * padded * self.streams[index].widest_columns * budget.element_bits
         if not any(name in spilled for name in draft.inputs):
             if room < 0:
-                return Shortage(draft.op.name, -room, 0)
+                return self._short(draft, -room)
             return OpChoice((draft.rows,), "activation_resident", 1)
         return self._choose_spilled_input(index, draft, room, row_bits)
+
+    def _short(self, draft: Draft, missing_bits: int) -> Shortage:
+        room = self.budget.pool_bits
+        return Shortage(draft.op.name, room + missing_bits, room)
 
     def _choose_spilled_input(
         self, index: int, draft: Draft, room: int, row_bits: int
     ) -> OpChoice | Shortage:
         """Row blocks with the weights streamed again, or weight blocks with the rows again."""
         budget, n = self.budget, self.budget.vector_size
+        stream = self.streams[index]
         block_rows = min(room, budget.operand_bits) // row_bits // n * n
         if block_rows < n:
-            return Shortage(draft.op.name, n * row_bits, room)
+            return self._short(draft, n * row_bits - min(room, budget.operand_bits))
         blocks = _cut(draft.rows, block_rows)
-        input_bits = draft.rows * row_bits
-        row_blocked = len(blocks) * self.weight_bits[index] + input_bits
-        weight_room = max(room - n * row_bits, 1)
-        passes = ceil_div(self.weight_bits[index], weight_room)
-        if self.weight_bits[index] + passes * input_bits < row_blocked:
-            return OpChoice(_cut(draft.rows, n), "weight_blocked", passes)
+        input_bits = sum(self.moved_bits[name] for name in draft.inputs)
         order = "row_blocked" if len(blocks) > 1 else "activation_resident"
+        group = (room - n * row_bits) // max(1, stream.largest_bits)
+        if group > 0:
+            passes = ceil_div(stream.num_chunks, group)
+            row_blocked = len(blocks) * stream.total_bits + input_bits
+            if stream.total_bits + passes * input_bits < row_blocked:
+                return OpChoice(_cut(draft.rows, n), "weight_blocked", passes)
         return OpChoice(blocks, order, 1)
 
     def _choose_attention(
@@ -170,13 +234,14 @@ class ResidencySearch:
     ) -> OpChoice | Shortage:
         """Heads one after another; a head's score rows are cut where S x S does not fit."""
         budget, n = self.budget, self.budget.vector_size
-        for name in draft.inputs:
+        for name in (*draft.inputs, draft.output or ""):
             if name in spilled:
-                room -= self.tensor_bits[name] // draft.repeats
+                room -= ceil_div(self.tensor_bits[name], draft.repeats)
         score_row_bits = max(draft.columns, draft.reduction, n) * budget.element_bits
+        score_row_bits *= budget.heads_in_flight
         block_rows = min(room, budget.operand_bits) // score_row_bits // n * n
         if block_rows < n:
-            return Shortage(draft.op.name, n * score_row_bits, max(room, 0))
+            return self._short(draft, n * score_row_bits - min(room, budget.operand_bits))
         return OpChoice(_cut(draft.rows, block_rows), "activation_resident", 1)
 
 

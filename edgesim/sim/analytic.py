@@ -1,9 +1,10 @@
 """The analytic twin: a segment's ticks by recurrences over chunks, without events.
 
 It shares no timing code with the event engine. It knows the weight stream as the only client of a
-channel and ignores every wait for a port: without contention it equals the engine to the tick,
-with contention it is a lower bound. Valid for the schedule `pipelined`, where operand fetch, MAC
-pass and drain of a tile take n cycles each at most and overlap.
+channel and ignores every wait for a port: without contention (nothing spilled, no host op beside
+the stream, 1R1W memories, two tile and accumulator buffers, heads one after another) it equals the
+engine to the tick, with contention it is a lower bound. Fetch, MAC pass and drain of a tile take n
+cycles each at most.
 """
 
 from __future__ import annotations
@@ -47,12 +48,33 @@ class _Analysis:
         self.now = 0
 
     def total(self) -> int:
-        for op in self.plan.ops:
-            for spill in op.entry_stores:
+        ops = self.plan.ops
+        index = 0
+        while index < len(ops):
+            for spill in ops[index].entry_stores:
                 self.now += self._move(spill.medium, spill.bits)
-            for _ in range(op.repeats):
-                self._op(op)
+            kinds = tuple(op.kind for op in ops[index : index + 3])
+            overlap = self.chip.sfu.overlap == "per_head" and ops[index].repeats > 1
+            if overlap and kinds == ("attention_scores", "softmax", "attention_context"):
+                self._overlapped_heads(ops[index : index + 3])
+                index += 3
+                continue
+            for _ in range(ops[index].repeats):
+                self._op(ops[index])
+            index += 1
         return self.now
+
+    def _overlapped_heads(self, loop: Sequence[PlannedOp]) -> None:
+        """A lower bound: the busier of both units, with the other's part that nothing hides."""
+        start = self.now
+        lengths = []
+        for op in loop:
+            before = self.now
+            self._op(op)
+            lengths.append(self.now - before)
+        scores, softmax, context = lengths
+        heads = loop[0].repeats
+        self.now = start + max(heads * (scores + context), scores + heads * softmax + context)
 
     def _op(self, op: PlannedOp) -> None:
         host = self.chip.host
@@ -75,6 +97,9 @@ class _Analysis:
 
     def _host(self, op: PlannedOp) -> None:
         elements = op.rows * op.reduction * op.repeats
+        reads = (r for r in self.plan.embedding_reads if op.table and r.table == op.table)
+        self.now += sum(self._move(read.medium, read.bits) for read in reads)
+        self.now += sum(self._move(move.medium, move.bits) for move in (*op.stores, *op.loads))
         self.now += ceil(elements * self.chip.host.cycles_per_element) * self.tick
 
     def _product(self, op: PlannedOp) -> None:
@@ -143,15 +168,14 @@ class _Analysis:
     def _move(self, medium: str, bits: int) -> int:
         """Ticks of one transfer that meets no other."""
         port = self.chip.storage[storage_family(medium)].port_bits  # type: ignore[index]
-        words = -(-bits // port)
-        if not medium.startswith("lpddr"):
-            latency = self.technology.value(f"{medium}.read_latency_ns") * 1000
-            return (ceil(round(latency) / self.tick) + words) * self.tick
-        rate = self.technology.value(f"{medium}.peak_bandwidth_gb_per_s") * 8e9
-        latency = self.technology.value(f"{medium}.access_latency_ns") * 1000
-        return round(latency) + max(
-            words * self.tick, ceil(bits * 1e12 / min(rate, port * 1e12 / self.tick))
-        )
+        data = -(-bits // port) * self.tick
+        if medium.startswith("lpddr"):
+            rate = round(self.technology.value(f"{medium}.peak_bandwidth_gb_per_s") * 8e9)
+            data = max(data, -(-bits * 10**12 // rate))
+            latency = self.technology.value(f"{medium}.access_latency_ns")
+        else:
+            latency = self.technology.value(f"{medium}.read_latency_ns")
+        return -(-(round(latency * 1000) + data) // self.tick) * self.tick
 
 
 def _vector_cycles(chip: AcceleratorSpec, op: PlannedOp) -> int:

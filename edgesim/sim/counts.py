@@ -21,7 +21,7 @@ class Count:
 
 
 def product_counts(op: PlannedOp, chip: AcceleratorSpec, element_bits: int) -> list[Count]:
-    """MACs and memory accesses of a product, zero skipping included.
+    """MACs and memory accesses of one command (one repeat) of a product, zero skipping included.
 
     A dot product of two n-vectors is gated when either vector holds no non-zero; memory lanes
     with a zero are not read. Weights are read once per row tile, activations once per column
@@ -55,12 +55,12 @@ def product_counts(op: PlannedOp, chip: AcceleratorSpec, element_bits: int) -> l
     ]
     if op.fused_activation is not None:
         counts.append(Count("pu", "activation", outputs, 0))
-    return [Count(c.unit, c.action, c.count * op.repeats, c.bits * op.repeats) for c in counts]
+    return counts
 
 
 def vector_counts(op: PlannedOp, chip: AcceleratorSpec, element_bits: int) -> list[Count]:
-    """Elements and memory accesses of a special-function or data-movement op."""
-    elements = op.rows * op.reduction * op.repeats
+    """Elements and memory accesses of one command of a special-function or movement op."""
+    elements = op.rows * op.reduction
     reads = elements
     auxiliary = 0
     written = elements

@@ -7,17 +7,17 @@ work; all in integer picosecond ticks.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from math import ceil
 
 import simpy
 
 from edgesim.errors import DeadlockError
 from edgesim.hw.spec import AcceleratorSpec
 from edgesim.ir.eventlog import EventLog, EventRecorder
-from edgesim.ir.plan import PlannedOp, SegmentPlan, Spill, WeightChunk
+from edgesim.ir.plan import EmbeddingRead, PlannedOp, SegmentPlan, Spill
 from edgesim.numerics.formats import format_bits
-from edgesim.sim import kernels
+from edgesim.sim.array_run import ArrayRun, Process
 from edgesim.sim.counts import Count, product_counts, vector_counts
 from edgesim.sim.memory import MediumTiming, medium_timing
 from edgesim.sim.vector_unit import SCHEDULES, movement_cycles, program_cycles
@@ -25,8 +25,6 @@ from edgesim.tech import Technology
 from edgesim.units import ceil_div, period_ticks
 
 __all__ = ["SCHEDULES", "SegmentEngine", "simulate_segment"]
-
-Process = Generator[Any, Any, Any]
 
 
 def simulate_segment(plan: SegmentPlan, chip: AcceleratorSpec, technology: Technology) -> EventLog:
@@ -46,7 +44,8 @@ class SegmentEngine:
         self.element_bits = format_bits(chip.pu.number_format)
         media = {op.medium for op in plan.ops if op.medium}
         media |= {read.medium for read in plan.embedding_reads}
-        media |= {spill.medium for op in plan.ops for spill in (*op.loads, *op.stores)}
+        moves = (move for op in plan.ops for move in (*op.loads, *op.stores, *op.entry_stores))
+        media |= {move.medium for move in moves}
         self.timing: dict[str, MediumTiming] = {
             medium: medium_timing(chip, technology, medium) for medium in sorted(media)
         }
@@ -54,27 +53,37 @@ class SegmentEngine:
         self.host = simpy.Resource(self.env, 1)
         self.pu = simpy.Resource(self.env, 1)
         self.sfu = simpy.Resource(self.env, 1)
+        memories = (("operand0", chip.buffers.operand0), ("operand1", chip.buffers.operand1))
+        self.ports = {name: simpy.Resource(self.env, 1) for name, m in memories if m.ports == "1RW"}
+        """Single ports; a 1R1W memory in two halves needs no turns."""
         self.slots = simpy.Container(
             self.env, init=plan.stream_slots, capacity=max(1, plan.stream_slots)
         )
         self.ready: dict[tuple[int, int], simpy.Event] = {}
         self.waiting: dict[str, str] = {}
+        self.shared: dict[tuple[str, str, str], int] = {}
+        """Parts of a spilled tensor that an op has moved so far."""
 
     def run(self) -> EventLog:
         """Play the segment to its end."""
         requests = list(self._stream_requests())
         for op_index, number, *_ in requests:
             self.ready[op_index, number] = self.env.event()
-        self.env.process(self._stream(requests))
+        stream = self.env.process(self._stream(requests))
         done = self.env.process(self._host_program())
         try:
             self.env.run(until=done)
         except RuntimeError as error:
             if "until" not in str(error):
                 raise
-            stuck = "; ".join(f"{who} waits for {what}" for who, what in self.waiting.items())
-            raise DeadlockError(f"{self.plan.label}: simulation stuck: {stuck}") from None
+            raise self._deadlock() from None
+        if stream.is_alive and self.waiting:
+            raise self._deadlock()
         return self.recorder.freeze(self.plan.label, int(self.env.now))
+
+    def _deadlock(self) -> DeadlockError:
+        stuck = "; ".join(f"{who} waits for {what}" for who, what in self.waiting.items())
+        return DeadlockError(f"{self.plan.label}: simulation stuck: {stuck}")
 
     # host ------------------------------------------------------------------------------------
 
@@ -82,6 +91,9 @@ class SegmentEngine:
         """Issue every op in order; consecutive ops with repeats form the per-head loop."""
         index = 0
         while index < len(self.plan.ops):
+            op = self.plan.ops[index]
+            for spill in op.entry_stores:
+                yield from self.spill(op, spill, "write", spill.bits)
             loop = self._loop_at(index)
             if loop:
                 yield from self._head_loop(loop)
@@ -113,7 +125,7 @@ class SegmentEngine:
                 yield from self._command(scores)
                 scored[head].succeed()
             if head > 0:
-                yield from self._wait("host", f"softmax of head {head}", masked[head - 1])
+                yield from self.wait("host", f"softmax of head {head}", masked[head - 1])
                 yield from self._command(context)
         yield special
 
@@ -129,8 +141,6 @@ class SegmentEngine:
         """Configure, start, wait for the unit, take the interrupt."""
         op = self.plan.ops[index]
         host = self.chip.host
-        for spill in op.entry_stores:
-            yield from self._spill(op, spill, "write", spill.bits)
         if op.unit == "fused":
             return
         if op.unit == "exit":
@@ -154,16 +164,21 @@ class SegmentEngine:
             self._note(start, "host", action, name, count)
 
     def _host_op(self, op: PlannedOp) -> Process:
-        """An op that the chip lacks: tensor out, host cycles per element, tensor in."""
+        """An op that the chip lacks: tensors out, host cycles per element, tensor in."""
+        for read in self._rows_of(op):
+            yield from self._transfer(op.name, read.medium, "read", read.bits)
+        for spill in op.stores:
+            yield from self.spill(op, spill, "write", spill.bits)
         elements = op.rows * op.reduction * op.repeats
-        medium = self.chip.placement.activation[-1]
-        bits = elements * self.element_bits
-        if medium in self.timing:
-            yield from self._transfer(op.name, medium, "write", bits)
-        cycles = ceil_div(int(elements * self.chip.host.cycles_per_element * 1000), 1000)
+        cycles = ceil(elements * self.chip.host.cycles_per_element)
         yield from self._host_work("compute", op.name, cycles, elements)
-        if medium in self.timing:
-            yield from self._transfer(op.name, medium, "read", bits)
+        for spill in op.loads:
+            yield from self.spill(op, spill, "read", spill.bits)
+
+    def _rows_of(self, op: PlannedOp) -> list[EmbeddingRead]:
+        """Rows that an embedding op reads; empty for other ops."""
+        reads = self.plan.embedding_reads
+        return [read for read in reads if op.table and read.table == op.table]
 
     # weight stream ---------------------------------------------------------------------------
 
@@ -179,11 +194,25 @@ class SegmentEngine:
         """Prefetch in order of use, as far ahead as there are free slots."""
         for op_index, number, medium, bits in requests:
             name = self.plan.ops[op_index].name
-            yield from self._wait("weight stream", f"a free slot for {name}", self.slots.get(1))
-            yield from self._transfer(name, medium, "read", bits)
-            if self.plan.ops[op_index].chunks:
+            yield from self.wait("weight stream", f"a free slot for {name}", self.slots.get(1))
+            written = ("operand0",) if self.plan.ops[op_index].chunks else ()
+            yield from self.holding(written, self._transfer(name, medium, "read", bits))
+            if written:
                 self._count(self.plan.ops[op_index], Count("operand0", "data_write", 0, bits))
             self.ready[op_index, number].succeed()
+
+    def holding(self, memories: Iterable[str], work: Process) -> Process:
+        """Do work while nothing else uses the single ports of these memories."""
+        turns = [
+            (self.ports[name], self.ports[name].request())
+            for name in memories
+            if name in self.ports
+        ]
+        for _, turn in turns:
+            yield turn
+        yield from work
+        for port, turn in turns:
+            port.release(turn)
 
     def _transfer(self, name: str, medium: str, action: str, bits: int) -> Process:
         """Hold the medium's channel for one transfer."""
@@ -204,7 +233,7 @@ class SegmentEngine:
     def _product(self, index: int, op: PlannedOp) -> Process:
         with self.pu.request() as turn:
             yield turn
-            run = _ArrayRun(self, op)
+            run = ArrayRun(self, op)
             yield from run.play(index)
             for count in product_counts(op, self.chip, self.element_bits):
                 self._count(op, count)
@@ -213,18 +242,18 @@ class SegmentEngine:
         with self.sfu.request() as turn:
             yield turn
             for spill in op.loads:
-                yield from self._spill(op, spill, "read", spill.bits)
+                yield from self.spill(op, spill, "read", spill.bits)
             if op.parameter_bits:
-                yield from self._wait(op.name, "its parameters", self.ready[index, 0])
+                yield from self.wait(op.name, "its parameters", self.ready[index, 0])
             if op.kind == "embedding":
                 yield from self._embedding(op)
             else:
                 cycles = self._vector_cycles(op)
-                yield from self._busy("sfu", op, cycles)
+                yield from self.holding(("operand1",), self._busy("sfu", op, cycles))
             if op.parameter_bits:
                 yield self.slots.put(1)
             for spill in op.stores:
-                yield from self._spill(op, spill, "write", spill.bits)
+                yield from self.spill(op, spill, "write", spill.bits)
             for count in vector_counts(op, self.chip, self.element_bits):
                 self._count(op, count)
 
@@ -236,7 +265,7 @@ class SegmentEngine:
 
     def _embedding(self, op: PlannedOp) -> Process:
         """Read row after row; decoding one row overlaps reading the next."""
-        reads = [read for read in self.plan.embedding_reads if read.table == op.table]
+        reads = self._rows_of(op)
         vectors = ceil_div(op.columns, self.chip.pu.vector_size)
         decoded = self.env.event()
         decoded.succeed()
@@ -249,11 +278,19 @@ class SegmentEngine:
         fill = self.chip.sfu.pipeline_fill_cycles
         yield from self._busy("sfu", op, repeated * vectors + fill)
 
-    def _spill(self, op: PlannedOp, spill: Spill, action: str, bits: int) -> Process:
+    def spill(self, op: PlannedOp, spill: Spill, action: str, bits: int) -> Process:
         """Move part of a spilled activation between its medium and the operand memories."""
-        yield from self._transfer(op.name, spill.medium, action, bits)
+        move = self._transfer(op.name, spill.medium, action, bits)
+        yield from self.holding(("operand1",), move)
         side = "data_write" if action == "read" else "data_read"
         self._count(op, Count("operand1", side, 0, bits))
+
+    def share(self, op: PlannedOp, spill: Spill, part: int, whole: int) -> int:
+        """Bits of the next `part` of `whole`; over all parts they sum to the tensor's bits."""
+        key = (op.name, op.kind, spill.tensor)
+        done = self.shared.get(key, 0)
+        self.shared[key] = done + part
+        return (done + part) * spill.bits // whole - done * spill.bits // whole
 
     # helpers ---------------------------------------------------------------------------------
 
@@ -262,7 +299,7 @@ class SegmentEngine:
         yield self.env.timeout(cycles * self.period)
         self._note(start, unit, "busy", op.name, cycles)
 
-    def _wait(self, who: str, what: str, event: simpy.Event) -> Process:
+    def wait(self, who: str, what: str, event: simpy.Event) -> Process:
         self.waiting[who] = what
         yield event
         del self.waiting[who]
@@ -273,102 +310,3 @@ class SegmentEngine:
     def _count(self, op: PlannedOp, count: Count) -> None:
         now = int(self.env.now)
         self.recorder.add(now, now, count.unit, count.action, op.name, count.count, count.bits)
-
-
-class _ArrayRun:
-    """One PU command: blocks of rows against chunks of weights on the tile pipeline."""
-
-    def __init__(self, engine: SegmentEngine, op: PlannedOp) -> None:
-        self.engine = engine
-        self.op = op
-        self.start = int(engine.env.now)
-        self.state = kernels.new_state()
-        self.store: simpy.Event | None = None
-
-    def play(self, index: int) -> Process:
-        engine, op = self.engine, self.op
-        blocks = op.row_blocks
-        if not op.chunks:
-            yield from self._loads(1, op.repeats)
-            for rows in blocks:
-                yield from self._tiles(rows, ceil_div(op.columns, engine.chip.pu.vector_size))
-                yield from self._store_part(rows * op.columns)
-        elif op.order == "weight_blocked":
-            yield from self._weight_blocked(index)
-        else:
-            for block, rows in enumerate(blocks):
-                yield from self._loads(rows, op.rows)
-                for number, chunk in enumerate(op.chunks):
-                    wanted = block if op.order == "row_blocked" else 0
-                    yield from self._chunk(index, wanted * len(op.chunks) + number, rows, chunk)
-        yield from self._finish()
-
-    def _chunk(self, index: int, number: int, rows: int, chunk: WeightChunk) -> Process:
-        engine, op = self.engine, self.op
-        yield from engine._wait(op.name, f"weight chunk {number}", engine.ready[index, number])
-        yield from self._tiles(rows, chunk.column_tiles)
-        yield engine.slots.put(1)
-        yield from self._store_part(rows * chunk.column_tiles * engine.chip.pu.vector_size)
-
-    def _weight_blocked(self, index: int) -> Process:
-        """Weights in resident groups; the rows pass by once per group."""
-        engine, op = self.engine, self.op
-        passes = op.loads[0].passes if op.loads else 1
-        group = ceil_div(len(op.chunks), passes)
-        for first in range(0, len(op.chunks), group):
-            members = op.chunks[first : first + group]
-            for number in range(first, first + len(members)):
-                yield from engine._wait(op.name, f"chunk {number}", engine.ready[index, number])
-                yield engine.slots.put(1)
-            tiles = sum(chunk.column_tiles for chunk in members)
-            for rows in op.row_blocks:
-                yield from self._loads(rows, op.rows)
-                yield from self._tiles(rows, tiles)
-                yield from self._store_part(rows * tiles * engine.chip.pu.vector_size)
-
-    def _tiles(self, rows: int, column_tiles: int) -> Process:
-        """Run the tile pipeline until the last operand of this piece is fetched."""
-        engine, pu = self.engine, self.engine.chip.pu
-        n = pu.vector_size
-        now_cycles = (int(engine.env.now) - self.start) // engine.period
-        offset = (int(engine.env.now) - self.start) % engine.period
-        not_before = now_cycles + (1 if offset else 0)
-        kernels.advance_tiles(
-            self.state, ceil_div(rows, n) * column_tiles, ceil_div(self.op.reduction, n), n, n,
-            ceil_div(n, pu.drain_vectors_per_cycle), pu.operand_tile_buffers,
-            pu.accumulator_buffers, not_before, True,
-        )  # fmt: skip
-        yield from self._until(int(self.state[kernels.LOAD_END]))
-
-    def _until(self, cycle: int) -> Process:
-        engine = self.engine
-        begin = int(engine.env.now)
-        end = self.start + cycle * engine.period
-        if end > begin:
-            yield engine.env.timeout(end - begin)
-            cycles = (end - begin) // engine.period
-            engine.recorder.add(begin, end, "pu", "busy", self.op.name, cycles, 0)
-
-    def _finish(self) -> Process:
-        """Let the last output tile drain; a store must have left before the interrupt."""
-        fill = self.engine.chip.pu.pipeline_fill_cycles
-        yield from self._until(int(self.state[kernels.DRAIN_END]) + fill)
-        if self.store is not None:
-            yield from self.engine._wait(self.op.name, "its last store", self.store)
-
-    def _loads(self, part: int, whole: int) -> Process:
-        """Bring this block's share of every spilled input."""
-        for spill in self.op.loads:
-            share = ceil_div(spill.bits * part, whole)
-            yield from self.engine._spill(self.op, spill, "read", share)
-
-    def _store_part(self, elements: int) -> Process:
-        """Send this piece's share of a spilled output; one store may be under way."""
-        op = self.op
-        total = op.rows * op.columns * op.repeats
-        for spill in op.stores:
-            if self.store is not None:
-                yield from self.engine._wait(op.name, "the store before", self.store)
-            bits = ceil_div(spill.bits * min(elements, total), total)
-            process = self.engine._spill(op, spill, "write", bits)
-            self.store = self.engine.env.process(process)

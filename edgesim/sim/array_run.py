@@ -1,0 +1,126 @@
+"""One command on the MAC array: blocks of rows against chunks of weights on the tile pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+import simpy
+
+from edgesim.ir.plan import PlannedOp
+from edgesim.sim import kernels
+from edgesim.units import ceil_div
+
+if TYPE_CHECKING:
+    from edgesim.sim.engine import SegmentEngine
+
+Process = Generator[Any, Any, Any]
+
+
+class ArrayRun:
+    """One PU command: blocks of rows against chunks of weights on the tile pipeline."""
+
+    def __init__(self, engine: SegmentEngine, op: PlannedOp) -> None:
+        self.engine = engine
+        self.op = op
+        self.start = int(engine.env.now)
+        self.state = kernels.new_state()
+        self.store: simpy.Event | None = None
+
+    def play(self, index: int) -> Process:
+        engine, op = self.engine, self.op
+        blocks = op.row_blocks
+        if not op.chunks:
+            yield from self._loads(1, op.repeats)
+            for rows in blocks:
+                yield from self._tiles(rows, ceil_div(op.columns, engine.chip.pu.vector_size))
+                yield from self._store_part(rows * op.columns)
+        elif op.order == "weight_blocked":
+            yield from self._weight_blocked(index)
+        else:
+            for block, rows in enumerate(blocks):
+                yield from self._loads(rows, op.rows)
+                first = block * len(op.chunks) if op.order == "row_blocked" else 0
+                for number in range(len(op.chunks)):
+                    yield from self._arrival(index, first + number)
+                    yield from self._tiles(rows, op.chunks[number].column_tiles)
+                    yield engine.slots.put(1)
+                    yield from self._store_part(rows * self._columns(number))
+        yield from self._finish()
+
+    def _arrival(self, index: int, number: int) -> Process:
+        engine = self.engine
+        event = engine.ready[index, number]
+        yield from engine.wait(self.op.name, f"weight chunk {number}", event)
+
+    def _columns(self, number: int) -> int:
+        """Output columns of a chunk, without those that pad the last tile."""
+        n = self.engine.chip.pu.vector_size
+        before = sum(chunk.column_tiles for chunk in self.op.chunks[:number]) * n
+        wide = self.op.chunks[number].column_tiles * n
+        return min(wide, self.op.columns - before)
+
+    def _weight_blocked(self, index: int) -> Process:
+        """Weights in resident groups; the rows pass by once per group."""
+        engine, op = self.engine, self.op
+        passes = op.loads[0].passes if op.loads else 1
+        group = ceil_div(len(op.chunks), passes)
+        for first in range(0, len(op.chunks), group):
+            members = range(first, min(first + group, len(op.chunks)))
+            for number in members:
+                yield from self._arrival(index, number)
+                yield engine.slots.put(1)
+            for rows in op.row_blocks:
+                yield from self._loads(rows, op.rows)
+                for number in members:
+                    yield from self._tiles(rows, op.chunks[number].column_tiles)
+                    yield from self._store_part(rows * self._columns(number))
+
+    def _tiles(self, rows: int, column_tiles: int) -> Process:
+        """Run the tile pipeline until the last operand of this piece is fetched."""
+        work = self._run_tiles(rows, column_tiles)
+        yield from self.engine.holding(("operand0", "operand1"), work)
+
+    def _run_tiles(self, rows: int, column_tiles: int) -> Process:
+        engine, pu = self.engine, self.engine.chip.pu
+        n = pu.vector_size
+        not_before = ceil_div(int(engine.env.now) - self.start, engine.period)
+        kernels.advance_tiles(
+            self.state, ceil_div(rows, n) * column_tiles, ceil_div(self.op.reduction, n), n, n,
+            ceil_div(n, pu.drain_vectors_per_cycle), pu.operand_tile_buffers,
+            pu.accumulator_buffers, not_before, True,
+        )  # fmt: skip
+        yield from self._until(int(self.state[kernels.LOAD_END]))
+
+    def _until(self, cycle: int) -> Process:
+        engine = self.engine
+        begin = int(engine.env.now)
+        end = self.start + cycle * engine.period
+        if end > begin:
+            yield engine.env.timeout(end - begin)
+            cycles = (end - begin) // engine.period
+            engine.recorder.add(begin, end, "pu", "busy", self.op.name, cycles, 0)
+
+    def _finish(self) -> Process:
+        """Let the last output tile drain; a store must have left before the interrupt."""
+        fill = self.engine.chip.pu.pipeline_fill_cycles
+        yield from self._until(int(self.state[kernels.DRAIN_END]) + fill)
+        if self.store is not None:
+            yield from self.engine.wait(self.op.name, "its last store", self.store)
+
+    def _loads(self, part: int, whole: int) -> Process:
+        """Bring this block's share of every spilled input."""
+        for spill in self.op.loads:
+            share = self.engine.share(self.op, spill, part, whole)
+            yield from self.engine.spill(self.op, spill, "read", share)
+
+    def _store_part(self, elements: int) -> Process:
+        """Send this piece's share of a spilled output; one store may be under way."""
+        op = self.op
+        total = op.rows * op.columns * op.repeats
+        for spill in op.stores:
+            if self.store is not None:
+                yield from self.engine.wait(op.name, "the store before", self.store)
+            bits = self.engine.share(op, spill, elements, total)
+            process = self.engine.spill(op, spill, "write", bits)
+            self.store = self.engine.env.process(process)
