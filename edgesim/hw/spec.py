@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from edgesim.hw.artifact_spec import ArtifactSpec, with_memory_sizes
 from edgesim.hw.consistency import (
     OPERAND_MEMORIES,
     STORAGE_MEDIA,
@@ -221,10 +222,17 @@ class AcceleratorSpec(Section):
     embedding: EmbeddingSpec
     dma: DmaSpec
     host: HostSpec
+    artifact: ArtifactSpec | None = None
+    """Present when the chip is a released implementation that is modelled to the cycle."""
     assumed: tuple[str, ...] = ()
     """Assumptions of this description, printed by every report."""
     not_modelled: tuple[str, ...] = ()
     """What this description leaves out, printed by every report."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _memory_sizes(cls, values: Any) -> Any:
+        return with_memory_sizes(values)
 
     @model_validator(mode="after")
     def _consistent(self) -> AcceleratorSpec:

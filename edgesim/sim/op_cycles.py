@@ -1,4 +1,4 @@
-"""Clock cycles of one op with nothing else running, by the engine that plays whole models."""
+"""Clock cycles of one op with nothing else running, by the models that play whole networks."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from collections.abc import Mapping
 from edgesim.errors import InputError
 from edgesim.hw.spec import AcceleratorSpec
 from edgesim.sim import kernels
+from edgesim.sim.artifact.parameters import artifact_of
+from edgesim.sim.artifact.product import matmul_cycles
+from edgesim.sim.artifact.special_function import special_function_cycles
+from edgesim.sim.artifact.transfer import TRANSFERS, transfer_cycles
 from edgesim.sim.vector_unit import program_cycles
 from edgesim.units import ceil_div
 
@@ -17,25 +21,44 @@ _OPS = {
     "elemadd": ("m", "k"),
     "entropy": ("m", "k"),
 }
+_ARTIFACT_OPS = {"dvfs": ("m",), **dict.fromkeys(TRANSFERS, ("m",))}
 
 
 def op_cycles(op: str, shape: Mapping[str, int], chip: AcceleratorSpec) -> int:
     """Cycles from the start of an op to its done signal; operands are on chip.
 
     `matmul` takes m rows, n columns and the reduction k; `softmax, layernorm, elemadd, entropy`
-    m rows of k elements. Configuration writes and the interrupt are not counted. Raises
-    InputError for an unknown op or a dimension that is missing, foreign or not positive.
+    m rows of k elements. A chip with an artifact section also knows `dvfs` (m decisions) and the
+    `axi_…` transfers of m rows of n entries (k, if given, is n). Configuration writes and the
+    interrupt are not counted. Raises InputError for an unknown op, a dimension that is missing,
+    foreign or not positive, or a command that the artifact's registers and memories cannot hold.
     """
-    if op not in _OPS:
-        raise InputError(f"op {op!r}; allowed: {', '.join(_OPS)}")
-    wanted = _OPS[op]
+    known = _OPS if chip.artifact is None else {**_OPS, **_ARTIFACT_OPS}
+    if op not in known:
+        raise InputError(f"op {op!r}; allowed on {chip.name}: {', '.join(known)}")
+    wanted = known[op]
+    if op in TRANSFERS and shape.get("k") == chip.pu.vector_size:
+        shape = {name: size for name, size in shape.items() if name != "k"}
     if set(shape) != set(wanted) or any(int(shape[name]) < 1 for name in wanted):
         raise InputError(f"{op}: shape {dict(shape)}; give positive {', '.join(wanted)}")
-    n = chip.pu.vector_size
-    if op != "matmul":
-        kind = "add" if op == "elemadd" else op
-        return program_cycles(chip.sfu, kind, shape["m"], ceil_div(shape["k"], n))
-    pu = chip.pu
+    if op in TRANSFERS:
+        return transfer_cycles(chip, op, shape["m"])
+    if op == "dvfs":
+        return shape["m"] * artifact_of(chip).special_functions.dvfs_cycles
+    if op == "matmul":
+        return _product_cycles(shape, chip)
+    vectors = ceil_div(shape["k"], chip.pu.vector_size)
+    kind = "add" if op == "elemadd" else op
+    if chip.artifact is not None and chip.sfu.schedule == "fsm":
+        return special_function_cycles(chip, kind, shape["m"], vectors)
+    return program_cycles(chip.sfu, kind, shape["m"], vectors)
+
+
+def _product_cycles(shape: Mapping[str, int], chip: AcceleratorSpec) -> int:
+    """Cycles of a product, on the artifact's path or on the tile pipeline."""
+    pu, n = chip.pu, chip.pu.vector_size
+    if chip.artifact is not None and pu.schedule == "artifact":
+        return matmul_cycles(chip, shape["m"], shape["k"], shape["n"])
     state = kernels.new_state()
     kernels.advance_tiles(
         state, ceil_div(shape["m"], n) * ceil_div(shape["n"], n), ceil_div(shape["k"], n), n, n,

@@ -1,0 +1,1 @@
+"""Cycle-exact model of the released EdgeBERT SystemC: matmul path, special functions, AXI."""
