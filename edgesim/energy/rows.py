@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,10 +30,10 @@ def _units(
     run: SimulationRun, priced: PricedSegments, weights: NDArray[np.float64]
 ) -> list[BreakdownRow]:
     rows = []
-    for name in dict.fromkeys(unit for _, unit in priced.units):
-        cells = sum(c for (_, unit), c in priced.units.items() if unit == name)
+    for (account, name), cells in priced.units.items():
         busy = np.array([segment.log.busy_ticks(name) for segment in run.segments])
-        rows.append(_row("unit", name, weights @ cells, float(weights @ busy)))
+        row = _row("unit", name, weights @ cells, float(weights @ busy))
+        rows.append(replace(row, account=account))
     return rows
 
 

@@ -173,7 +173,10 @@ def _honesty(results: list[SimResult]) -> str:
     limits = [f"  {row.layer}: {row.limit}" for row in chip.bottlenecks]
     blocks = ["limits, early exit on", *limits]
     for heading, lines in (
-        ("fitted", chip.fitted), ("assumed", chip.assumed), ("not modelled", chip.not_modelled),
-    ):  # fmt: skip
-        blocks += [heading, *(f"  {line}" for line in lines or ("none",))]
+        ("fitted", chip.fitted),
+        ("assumed (reasons in the report)", chip.assumed),
+        ("not modelled", chip.not_modelled),
+    ):
+        short = [line.split(": ", 1)[0] if " = " in line else line for line in lines]
+        blocks += [heading, *(f"  {line}" for line in short or ["none"])]
     return "\n" + "\n".join(blocks)

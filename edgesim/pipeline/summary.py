@@ -174,7 +174,8 @@ def _analytic_ticks(simulator: WorkloadSimulator, chip: AcceleratorSpec) -> NDAr
 def layer_bottlenecks(
     run: SimulationRun, simulator: WorkloadSimulator, counts: NDArray[np.int64]
 ) -> tuple[LayerBottleneck, ...]:
-    """What limits the embedding, each layer and each off-ramp, over all sentences."""
+    """What limits the embedding, each layer and each off-ramp; times are means per sentence."""
+    sentences = len(run.sentence_segments)
     totals: dict[str, NDArray[np.float64]] = defaultdict(lambda: np.zeros(6))
     media: dict[str, str] = {}
     for segment, plan, count in zip(run.segments, simulator.plans, counts, strict=True):
@@ -183,7 +184,7 @@ def layer_bottlenecks(
         working = log.busy_ticks("pu", "sfu", "host")
         exposed = log.busy_ticks("pu", "sfu", "host", "dma") - working
         row = np.array([log.duration_ticks, *busy, exposed, segment.host_ticks], dtype=float)
-        totals[segment.label] += row * int(count)
+        totals[segment.label] += row * (int(count) / sentences)
         used = {op.medium for op in plan.ops if op.medium}
         used |= {read.medium for read in plan.embedding_reads}
         media[segment.label] = " and ".join(sorted(used))

@@ -236,10 +236,10 @@ def _breakdown(
             sums[key] = sums.get(key, ZERO) + time_s
     latency = sum((sentence.latency_s for sentence in sentences), ZERO).scaled(1 / count)
     rows = [
-        BreakdownRow("unit", name, latency.times(rail), latency.value)
-        for name, rail in (
-            ("gpu", parameters.gpu_power_w), ("soc", parameters.soc_power_w),
-            ("ddr", parameters.ddr_power_w),
+        BreakdownRow("unit", name, latency.times(rail), latency.value, account)
+        for name, rail, account in (
+            ("gpu", parameters.gpu_power_w, "chip"), ("soc", parameters.soc_power_w, "chip"),
+            ("ddr", parameters.ddr_power_w, "offchip"),
         )
     ]  # fmt: skip
     power = Interval(*(float(end) for end in power_w[:, 0]))

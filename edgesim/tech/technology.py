@@ -80,9 +80,9 @@ class Technology:
         return Technology(f"{self.name}+{entry.id}", {**self.entries, entry.id: entry})
 
     def content_hash(self) -> str:
-        """First 16 hexadecimal digits of the SHA-256 of all entries."""
+        """SHA-256 of all entries."""
         text = json.dumps([asdict(self.entries[key]) for key in sorted(self.entries)])
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
 @lru_cache(maxsize=4)
