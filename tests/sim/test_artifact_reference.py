@@ -105,9 +105,7 @@ def brute_counts(left: np.ndarray, right: np.ndarray, n: int) -> tuple[int, int,
                     rows = right[k : k + n, t : t + n]
                     banks += int(x.sum()) + int(w.sum())
                     masks += 2
-                    products += sum(
-                        bool(x.any() and right[k + j, t : t + n].any()) for j in range(n)
-                    )
+                    products += sum(bool(x.any() and row.any()) for row in rows)
     return banks, masks, products
 
 
