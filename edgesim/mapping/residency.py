@@ -196,32 +196,38 @@ class ResidencySearch:
             if need > room:
                 return self._short(draft, need - room)
             return OpChoice((draft.rows,), "activation_resident", 1)
+        out_bits = 0
         if draft.output in spilled:
-            padded = ceil_div(draft.rows, n) * n
-            room -= 2 * padded * self.streams[index].widest_columns * budget.element_bits
-        if not any(name in spilled for name in draft.inputs):
-            if room < 0:
-                return self._short(draft, -room)
-            return OpChoice((draft.rows,), "activation_resident", 1)
-        return self._choose_spilled_input(index, draft, room, row_bits)
+            out_bits = 2 * self.streams[index].widest_columns * budget.element_bits
+        if any(name in spilled for name in draft.inputs):
+            return self._choose_spilled_input(index, draft, room, row_bits, out_bits)
+        missing = ceil_div(draft.rows, n) * n * out_bits - room
+        if missing > 0:
+            return self._short(draft, missing)
+        return OpChoice((draft.rows,), "activation_resident", 1)
 
     def _short(self, draft: Draft, missing_bits: int) -> Shortage:
         room = self.budget.pool_bits
         return Shortage(draft.op.name, room + missing_bits, room)
 
     def _choose_spilled_input(
-        self, index: int, draft: Draft, room: int, row_bits: int
+        self, index: int, draft: Draft, room: int, row_bits: int, out_bits: int
     ) -> OpChoice | Shortage:
-        """Row blocks with the weights streamed again, or weight blocks with the rows again."""
+        """Row blocks with the weights streamed again, or weight blocks with the rows again.
+
+        `out_bits` is what a row needs of the two column pieces through which a spilled output
+        leaves: one in work, one on its way.
+        """
         budget, n = self.budget, self.budget.vector_size
         stream = self.streams[index]
-        block_rows = min(room, budget.operand_bits) // row_bits // n * n
-        if block_rows < n:
-            return self._short(draft, n * row_bits - min(room, budget.operand_bits))
+        least = max(n * (row_bits + out_bits) - room, n * row_bits - budget.operand_bits)
+        if least > 0:
+            return self._short(draft, least)
+        block_rows = min(room // (row_bits + out_bits), budget.operand_bits // row_bits) // n * n
         blocks = _cut(draft.rows, block_rows)
         input_bits = sum(self.moved_bits[name] for name in draft.inputs)
         order = "row_blocked" if len(blocks) > 1 else "activation_resident"
-        group = (room - n * row_bits) // max(1, stream.largest_bits)
+        group = (room - n * (row_bits + out_bits)) // max(1, stream.largest_bits)
         if group > 0:
             passes = ceil_div(stream.num_chunks, group)
             row_blocked = len(blocks) * stream.total_bits + input_bits
