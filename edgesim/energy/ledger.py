@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,7 +13,7 @@ from edgesim.energy.static import StaticPower
 from edgesim.energy.timeshare import op_ticks
 from edgesim.errors import InputError, TechnologyError
 from edgesim.hw.spec import AcceleratorSpec
-from edgesim.ir.eventlog import ActivityRow, EventLog
+from edgesim.ir.eventlog import ActivitySums, EventLog
 from edgesim.ir.interval import Interval
 from edgesim.ir.optrace import OpTrace
 from edgesim.ir.run import SimulationRun
@@ -39,30 +39,30 @@ class Ledger:
         self.chip = chip
         self.technology = technology
         self.entries: set[str] = set()
-        self._costs: dict[tuple[str, str], tuple[Account, ActionCost, Cells]] = {}
 
-    def energy_pj(self, row: ActivityRow) -> tuple[Account, Cells]:
-        """Account and energy (value, low, high) of an activity; nothing done costs nothing."""
-        found = self._costs.get((row.unit, row.action))
-        if found is None:
-            cost = action_cost(self.chip, self.technology, row.unit, row.action)
-            self.entries.update(cost.entries)
-            found = (account_of(self.chip, row.unit), cost, as_array(cost.energy_pj))
-            self._costs[row.unit, row.action] = found
-        account, cost, energy = found
-        return account, energy * self._amount(row, cost)
+    def cost(self, unit: str, action: str) -> tuple[Account, ActionCost, Cells]:
+        """Account, cost and energy (value, low, high) of one unit's action."""
+        cost = action_cost(self.chip, self.technology, unit, action)
+        self.entries.update(cost.entries)
+        return account_of(self.chip, unit), cost, as_array(cost.energy_pj)
 
-    def _amount(self, row: ActivityRow, cost: ActionCost) -> float:
+    def amounts(self, log: EventLog, sums: ActivitySums, cost: ActionCost) -> Cells:
+        """What multiplies a cost, per row: counts, bits, or busy cycles."""
         if cost.measure == "count":
-            return row.count
-        if cost.measure == "bits":
-            if row.count and not row.bits:
-                raise TechnologyError(
-                    f"unit {row.unit!r}, action {row.action!r}, op {row.op!r}: {row.count} events "
-                    "without bits, but the action is priced by the bit; record its bits"
-                )
-            return row.bits
-        return row.busy_ticks * self.chip.clock.frequency_hz / TICKS_PER_S
+            return sums.count.astype(np.float64)
+        if cost.measure == "cycles":
+            cycles: Cells = sums.busy_ticks * (self.chip.clock.frequency_hz / TICKS_PER_S)
+            return cycles
+        silent = np.flatnonzero((sums.count > 0) & (sums.bits == 0))
+        if len(silent):
+            row = silent[0]
+            raise TechnologyError(
+                f"unit {log.unit_names[sums.unit[row]]!r}, action "
+                f"{log.action_names[sums.action[row]]!r}, op {log.op_names[sums.op[row]]!r}: "
+                f"{sums.count[row]} events without bits, but the action is priced by the bit; "
+                "record its bits"
+            )
+        return sums.bits.astype(np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,18 +107,19 @@ def price_segments(
     """Dynamic and static energy of every segment, before the regulator's loss."""
     kind_of = {op.name: op.kind for op in trace.all_ops()} | {BARRIER: BARRIER}
     count = len(run.segments)
+    op_kinds = _op_kinds(run, kind_of)
     units: dict[Key, Cells] = {}
     kinds: dict[Key, Cells] = {}
-    kind_ticks: dict[str, NDArray[np.int64]] = {}
-    for index, segment in enumerate(run.segments):
-        log = segment.log
-        op_kinds = _op_kinds(log, kind_of)
-        for row in log.activity():
-            account, energy = ledger.energy_pj(row)
-            _cells(units, (account, row.unit), count)[index] += energy
-            _cells(kinds, (account, kind_of[row.op]), count)[index] += energy
-        for kind, value in _ticks_by_kind(log, op_kinds).items():
-            kind_ticks.setdefault(kind, np.zeros(count, dtype=np.int64))[index] = value
+    log, owner = run.joined.log, run.joined.log_of_op
+    for sums in _by_action(log):
+        unit = log.unit_names[sums.unit[0]]
+        account, cost, energy = ledger.cost(unit, log.action_names[sums.action[0]])
+        spent = np.outer(ledger.amounts(log, sums, cost), energy)
+        np.add.at(_cells(units, (account, unit), count), owner[sums.op], spent)
+        for kind in dict.fromkeys(op_kinds[sums.op].tolist()):
+            mine = op_kinds[sums.op] == kind
+            np.add.at(_cells(kinds, (account, kind), count), owner[sums.op[mine]], spent[mine])
+    kind_ticks = _ticks_by_kind(run, op_kinds)
     durations = np.array([segment.log.duration_ticks for segment in run.segments])
     for power in powers:
         energy = as_array(power.power_mw) * PJ_PER_MW_TICK
@@ -128,6 +129,18 @@ def price_segments(
     return PricedSegments(units, kinds, kind_ticks, count)
 
 
+def _by_action(log: EventLog) -> Iterator[ActivitySums]:
+    """The log's activity, split by unit and action."""
+    sums = log.activity_sums()
+    key = sums.unit * len(log.action_names) + sums.action
+    for code in np.unique(key):
+        mine = key == code
+        yield ActivitySums(
+            sums.unit[mine], sums.action[mine], sums.op[mine], sums.count[mine], sums.bits[mine],
+            sums.busy_ticks[mine],
+        )  # fmt: skip
+
+
 def _cells(table: dict[Key, Cells], key: Key, count: int) -> Cells:
     found = table.get(key)
     if found is None:
@@ -135,21 +148,31 @@ def _cells(table: dict[Key, Cells], key: Key, count: int) -> Cells:
     return found
 
 
-def _op_kinds(log: EventLog, kind_of: Mapping[str, str]) -> list[str]:
-    unknown = [name for name in log.op_names if name not in kind_of]
+def _op_kinds(run: SimulationRun, kind_of: Mapping[str, str]) -> NDArray[np.str_]:
+    """Kind of every op of the joined log."""
+    names = run.joined.log.op_names
+    unknown = [i for i, name in enumerate(names) if name not in kind_of]
     if unknown:
+        segment = run.segments[int(run.joined.log_of_op[unknown[0]])]
+        lacking = dict.fromkeys(names[i] for i in unknown)
         raise InputError(
-            f"segment {log.name!r}: events name ops that the trace lacks: {', '.join(unknown)}; "
-            "price a run with the trace that it was simulated from"
+            f"segment {segment.log.name!r}: events name ops that the trace lacks: "
+            f"{', '.join(lacking)}; price a run with the trace that it was simulated from"
         )
-    return [kind_of[name] for name in log.op_names]
+    return np.array([kind_of[name] for name in names], dtype=np.str_)
 
 
-def _ticks_by_kind(log: EventLog, op_kinds: Sequence[str]) -> dict[str, int]:
-    owned, waiting = op_ticks(log)
-    ticks: dict[str, int] = {}
-    for kind, value in zip(op_kinds, owned, strict=True):
-        ticks[kind] = ticks.get(kind, 0) + int(value)
-    if waiting:
-        ticks[WAITING] = waiting
+def _ticks_by_kind(run: SimulationRun, op_kinds: NDArray[np.str_]) -> dict[str, NDArray[np.int64]]:
+    """Ticks of every segment by the kind of the op that owns them; the rest is waiting."""
+    owned, _ = op_ticks(run.joined.log)
+    ticks: dict[str, NDArray[np.int64]] = {}
+    left = np.array([segment.log.duration_ticks for segment in run.segments], dtype=np.int64)
+    for kind in dict.fromkeys(op_kinds.tolist()):
+        mine = op_kinds == kind
+        column = np.zeros(len(run.segments), dtype=np.int64)
+        np.add.at(column, run.joined.log_of_op[mine], owned[mine])
+        ticks[kind] = column
+        left -= column
+    if left.any():
+        ticks[WAITING] = left
     return ticks

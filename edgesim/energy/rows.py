@@ -31,7 +31,7 @@ def _units(
 ) -> list[BreakdownRow]:
     rows = []
     for (account, name), cells in priced.units.items():
-        busy = np.array([segment.log.busy_ticks(name) for segment in run.segments])
+        busy = run.joined.busy_ticks(name)
         row = _row("unit", name, weights @ cells, float(weights @ busy))
         rows.append(replace(row, account=account))
     return rows

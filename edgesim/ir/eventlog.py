@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,35 +51,106 @@ class EventLog:
     def __len__(self) -> int:
         return len(self.start_ticks)
 
-    def activity(self) -> Iterator[ActivityRow]:
-        """Sums of count, bits and busy ticks by unit, action and op."""
-        key = (self.unit.astype(np.int64) * len(self.action_names) + self.action) * len(
-            self.op_names
-        ) + self.op
+    def activity_sums(self) -> ActivitySums:
+        """Sums of count, bits and busy ticks by unit, action and op, as columns."""
+        num_actions, num_ops = len(self.action_names), len(self.op_names)
+        key = (self.unit.astype(np.int64) * num_actions + self.action) * num_ops + self.op
         unique, where = np.unique(key, return_inverse=True)
-        totals = np.zeros((3, len(unique)), dtype=np.int64)
-        np.add.at(totals[0], where, self.count)
-        np.add.at(totals[1], where, self.bits)
-        np.add.at(totals[2], where, self.end_ticks - self.start_ticks)
-        for position, code in enumerate(unique):
-            rest, op = divmod(int(code), len(self.op_names))
-            unit, action = divmod(rest, len(self.action_names))
-            count, bits, busy = (int(v) for v in totals[:, position])
-            yield ActivityRow(
-                self.unit_names[unit], self.action_names[action], self.op_names[op],
-                count, bits, busy,
-            )  # fmt: skip
+        sums = np.zeros((3, len(unique)), dtype=np.int64)
+        for row, column in enumerate((self.count, self.bits, self.end_ticks - self.start_ticks)):
+            np.add.at(sums[row], where, column)
+        rest, op = np.divmod(unique, max(num_ops, 1))
+        unit, action = np.divmod(rest, max(num_actions, 1))
+        return ActivitySums(unit, action, op, sums[0], sums[1], sums[2])
+
+    def activity(self) -> Iterator[ActivityRow]:
+        """Sums of count, bits and busy ticks by unit, action and op, row by row."""
+        sums = self.activity_sums()
+        columns = (sums.unit, sums.action, sums.op, sums.count, sums.bits, sums.busy_ticks)
+        for unit, action, op, count, bits, busy in zip(*(c.tolist() for c in columns), strict=True):
+            names = (self.unit_names[unit], self.action_names[action], self.op_names[op])
+            yield ActivityRow(*names, count, bits, busy)
+
+    def fresh_ticks(self, *units: str) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+        """The units' events, and how many ticks each adds to the time they are busy together."""
+        wanted = [i for i, name in enumerate(self.unit_names) if name in units]
+        mine = np.isin(self.unit, wanted)
+        starts, ends = self.start_ticks[mine], self.end_ticks[mine]
+        added = np.zeros(len(starts), dtype=np.int64)
+        if len(starts):
+            order = np.lexsort((ends, starts))
+            begin, end = starts[order], ends[order]
+            reached = np.concatenate(([begin[0]], np.maximum.accumulate(end)[:-1]))
+            added[order] = np.maximum(end - np.maximum(begin, reached), 0)
+        return mine, added
 
     def busy_ticks(self, *units: str) -> int:
         """Ticks in which at least one of the units has an event under way."""
-        wanted = [i for i, name in enumerate(self.unit_names) if name in units]
-        mine = np.isin(self.unit, wanted)
-        order = np.lexsort((self.end_ticks[mine], self.start_ticks[mine]))
-        starts, ends = self.start_ticks[mine][order], self.end_ticks[mine][order]
-        if not len(starts):
-            return 0
-        reached = np.concatenate(([starts[0]], np.maximum.accumulate(ends)[:-1]))
-        return int(np.sum(np.maximum(ends - np.maximum(starts, reached), 0)))
+        return int(self.fresh_ticks(*units)[1].sum())
+
+
+@dataclass(frozen=True, eq=False)
+class ActivitySums:
+    """Columns of equal length; unit, action and op index the names of their log."""
+
+    unit: NDArray[np.int64]
+    action: NDArray[np.int64]
+    op: NDArray[np.int64]
+    count: NDArray[np.int64]
+    bits: NDArray[np.int64]
+    busy_ticks: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class JoinedLogs:
+    """Many logs as one, laid end to end in time, so that they are summed in one pass."""
+
+    log: EventLog
+    """Ops of different logs are kept apart: `op_names` lists the ops of every log in turn."""
+    log_of_op: NDArray[np.int64]
+    """Number of the log that each op of `log` came from."""
+    num_logs: int
+
+    @classmethod
+    def of(cls, logs: Sequence[EventLog]) -> JoinedLogs:
+        """Join logs in the given order."""
+        units = sorted({name for log in logs for name in log.unit_names})
+        actions = sorted({name for log in logs for name in log.action_names})
+        begins = np.cumsum([0, *(log.duration_ticks for log in logs)])
+        firsts = np.cumsum([0, *(len(log.op_names) for log in logs)])
+
+        def joined(parts: list[NDArray[np.int64]]) -> NDArray[np.int64]:
+            return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
+
+        def renamed(names: list[str], own: tuple[str, ...]) -> NDArray[np.int64]:
+            return np.array([names.index(name) for name in own], dtype=np.int64)
+
+        numbered = list(enumerate(logs))
+        log = EventLog(
+            name="joined",
+            duration_ticks=int(begins[-1]),
+            start_ticks=joined([x.start_ticks + begins[i] for i, x in numbered]),
+            end_ticks=joined([x.end_ticks + begins[i] for i, x in numbered]),
+            unit=joined([renamed(units, x.unit_names)[x.unit] for x in logs]).astype(np.int32),
+            action=joined([renamed(actions, x.action_names)[x.action] for x in logs]).astype(
+                np.int32
+            ),
+            op=joined([x.op + firsts[i] for i, x in numbered]).astype(np.int32),
+            count=joined([x.count for x in logs]),
+            bits=joined([x.bits for x in logs]),
+            unit_names=tuple(units),
+            action_names=tuple(actions),
+            op_names=tuple(name for x in logs for name in x.op_names),
+        )
+        owner = np.repeat(np.arange(len(logs)), np.diff(firsts))
+        return cls(log, owner, len(logs))
+
+    def busy_ticks(self, *units: str) -> NDArray[np.int64]:
+        """Busy ticks of the units together in every log, (num_logs,)."""
+        mine, added = self.log.fresh_ticks(*units)
+        totals = np.zeros(self.num_logs, dtype=np.int64)
+        np.add.at(totals, self.log_of_op[self.log.op[mine]], added)
+        return totals
 
 
 class EventRecorder:

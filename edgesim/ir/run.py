@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesim.ir.eventlog import EventLog
+from edgesim.ir.eventlog import EventLog, JoinedLogs
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,11 @@ class SimulationRun:
     """Simulated tokens of each sentence, after padding if asked for."""
     embedding_spill_rows: NDArray[np.int64]
     """Token rows of each sentence that were read from a medium behind the first."""
+
+    @cached_property
+    def joined(self) -> JoinedLogs:
+        """All segments' logs as one, in the order of `segments`."""
+        return JoinedLogs.of([segment.log for segment in self.segments])
 
     def latency_ticks(self) -> NDArray[np.int64]:
         """Ticks from the first op's issue to the logits, per sentence."""

@@ -176,15 +176,21 @@ def layer_bottlenecks(
 ) -> tuple[LayerBottleneck, ...]:
     """What limits the embedding, each layer and each off-ramp; times are means per sentence."""
     sentences = len(run.sentence_segments)
+    joined = run.joined
+    working = joined.busy_ticks("pu", "sfu", "host")
+    columns = np.array(
+        [
+            [segment.log.duration_ticks for segment in run.segments],
+            *(joined.busy_ticks(unit) for unit in ("pu", "sfu", "dma")),
+            joined.busy_ticks("pu", "sfu", "host", "dma") - working,
+            [segment.host_ticks for segment in run.segments],
+        ],
+        dtype=np.float64,
+    )
     totals: dict[str, NDArray[np.float64]] = defaultdict(lambda: np.zeros(6))
     media: dict[str, str] = {}
-    for segment, plan, count in zip(run.segments, simulator.plans, counts, strict=True):
-        log = segment.log
-        busy = [log.busy_ticks(unit) for unit in ("pu", "sfu", "dma")]
-        working = log.busy_ticks("pu", "sfu", "host")
-        exposed = log.busy_ticks("pu", "sfu", "host", "dma") - working
-        row = np.array([log.duration_ticks, *busy, exposed, segment.host_ticks], dtype=float)
-        totals[segment.label] += row * (int(count) / sentences)
+    for index, (segment, plan) in enumerate(zip(run.segments, simulator.plans, strict=True)):
+        totals[segment.label] += columns[:, index] * (int(counts[index]) / sentences)
         used = {op.medium for op in plan.ops if op.medium}
         used |= {read.medium for read in plan.embedding_reads}
         media[segment.label] = " and ".join(sorted(used))
@@ -225,14 +231,17 @@ def roofline_points(
     traffic: dict[str, float] = defaultdict(float)
     seconds: dict[str, float] = defaultdict(float)
     kind_of = {op.name: op.kind for plan in simulator.plans for op in plan.ops}
-    for segment, plan, count in zip(run.segments, simulator.plans, counts, strict=True):
+    for plan, count in zip(simulator.plans, counts, strict=True):
         for op in plan.ops:
             if op.unit == "pu":
                 macs[op.kind] += float(op.rows * op.reduction * op.columns * op.repeats * count)
             traffic[op.kind] += op.traffic_bits / 8 * int(count)
-        for row in segment.log.activity():
-            if row.unit == "pu" and row.action == "busy":
-                seconds[kind_of[row.op]] += row.busy_ticks / TICKS_PER_S * int(count)
+    log, owner = run.joined.log, run.joined.log_of_op
+    sums = log.activity_sums()
+    units = np.array(log.unit_names)[sums.unit]
+    busy = (units == "pu") & (np.array(log.action_names)[sums.action] == "busy")
+    for op, ticks in zip(sums.op[busy].tolist(), sums.busy_ticks[busy].tolist(), strict=True):
+        seconds[kind_of[log.op_names[op]]] += ticks / TICKS_PER_S * int(counts[owner[op]])
     sentences = len(run.sentence_segments)
     return tuple(
         RooflinePoint(
