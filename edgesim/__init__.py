@@ -21,6 +21,7 @@ _HOMES = {
     "chip_names": ("edgesim.hw.loader", "chip_names"),
     "load_technology": ("edgesim.tech", "load_technology"),
     "simulate": ("edgesim.pipeline.simulate", "simulate"),
+    "timeline": ("edgesim.pipeline.timeline", "timeline"),
     "compare": ("edgesim.report", "compare"),
     "op_cycles": ("edgesim.sim.op_cycles", "op_cycles"),
     "SimResult": ("edgesim.ir.result", "SimResult"),
@@ -42,6 +43,7 @@ __all__ = [
     "op_cycles",
     "save_trace",
     "simulate",
+    "timeline",
 ]
 
 if TYPE_CHECKING:
@@ -56,6 +58,7 @@ if TYPE_CHECKING:
     from edgesim.pipeline.models import find_model as find_model
     from edgesim.pipeline.models import lower_model as lower
     from edgesim.pipeline.simulate import simulate as simulate
+    from edgesim.pipeline.timeline import timeline as timeline
     from edgesim.report import compare as compare
     from edgesim.sim.op_cycles import op_cycles as op_cycles
     from edgesim.tech import load_technology as load_technology

@@ -13,6 +13,7 @@ from edgesim.errors import EdgesimError, InputError
 
 if TYPE_CHECKING:
     from edgesim.hw.spec import Chip
+    from edgesim.ir.optrace import OpTrace
     from edgesim.ir.result import SimResult
 
 
@@ -111,6 +112,13 @@ def _add_run(commands: Any) -> None:
     parser = commands.add_parser("run", help="energy, latency, area and accuracy on one chip")
     _run_options(parser)
     parser.add_argument("--chip", default="edgebert-n16", metavar="NAME|FILE.yaml")
+    parser.add_argument(
+        "--timeline", metavar="F", help="write a Chrome/Perfetto trace: open it in ui.perfetto.dev"
+    )
+    parser.add_argument(
+        "--timeline-sentence", type=int, nargs="+", metavar="N",
+        help="sentences of the timeline, counted from 1 (default: the first)",
+    )  # fmt: skip
     parser.set_defaults(run=_run)
 
 
@@ -205,7 +213,9 @@ def _record(chosen: argparse.Namespace) -> None:
 def _run(chosen: argparse.Namespace) -> None:
     from edgesim.report import result_text
 
-    result = _simulate(chosen, [chosen.chip])[0]
+    if chosen.timeline_sentence and chosen.timeline is None:
+        raise InputError("--timeline-sentence needs --timeline F, the file to write")
+    result = _with_timeline(chosen) if chosen.timeline else _simulate(chosen, [chosen.chip])[0]
     _say(chosen, result_text(result))
     _write_json(chosen, result.to_json())
 
@@ -219,12 +229,36 @@ def _compare(chosen: argparse.Namespace) -> None:
     _write_json(chosen, comparison.to_json())
 
 
+def _with_timeline(chosen: argparse.Namespace) -> SimResult:
+    from edgesim.pipeline.timeline import simulate_with_timeline
+
+    trace, options = _request(chosen)
+    sentences = chosen.timeline_sentence or [1]
+    path = Path(chosen.timeline)
+    result = simulate_with_timeline(
+        trace, _chip(chosen.chip, chosen.settings), path, sentences, **options
+    )
+    _say(chosen, f"timeline: {path}, sentence {', '.join(map(str, sentences))}")
+    return result
+
+
 def _simulate(chosen: argparse.Namespace, chips: Sequence[str]) -> list[SimResult]:
     """One result per chip, for the trace, workload and exits that were asked for."""
+    from edgesim.pipeline.simulate import simulate
+
+    trace, options = _request(chosen)
+    loaded = [_chip(name, chosen.settings) for name in chips]
+    return [
+        simulate(trace, chip, precision=chosen.precision if _is_gpu(chip) else None, **options)
+        for chip in loaded
+    ]
+
+
+def _request(chosen: argparse.Namespace) -> tuple[OpTrace, dict[str, Any]]:
+    """The trace, workload and exits that were asked for."""
     from edgesim.ir.exits import EntropyExit
     from edgesim.ir.workload import Workload
     from edgesim.pipeline.models import open_trace
-    from edgesim.pipeline.simulate import simulate
 
     trace, folder = open_trace(chosen.target)
     workload = None
@@ -237,14 +271,10 @@ def _simulate(chosen: argparse.Namespace, chips: Sequence[str]) -> list[SimResul
     elif folder is not None:
         workload = folder.workload()
     policy = None if chosen.exit_threshold is None else EntropyExit(chosen.exit_threshold)
-    loaded = [_chip(name, chosen.settings) for name in chips]
-    return [
-        simulate(
-            trace, chip, workload=workload, exit_policy=policy, pad_to=chosen.pad_to,
-            arithmetic=chosen.arithmetic, precision=chosen.precision if _is_gpu(chip) else None,
-        )
-        for chip in loaded
-    ]  # fmt: skip
+    return trace, {
+        "workload": workload, "exit_policy": policy, "pad_to": chosen.pad_to,
+        "arithmetic": chosen.arithmetic,
+    }  # fmt: skip
 
 
 def _is_gpu(chip: Chip) -> bool:

@@ -14,6 +14,7 @@ from edgesim.hw.spec import AcceleratorSpec, Chip, GpuSpec
 from edgesim.ir.exits import EntropyExit
 from edgesim.ir.optrace import OpTrace
 from edgesim.ir.result import SimResult
+from edgesim.ir.run import SimulationRun
 from edgesim.ir.workload import Workload
 from edgesim.mapping.planner import Mapper
 from edgesim.pipeline import summary
@@ -54,7 +55,7 @@ def simulate(
         return simulate_gpu_chip(asked, chip, tables, precision)
     if precision is not None:
         raise InputError(f"precision {precision!r} belongs to a GPU; {chip.name} is none")
-    return _simulate_accelerator(asked, chip, tables)
+    return play(asked, chip, tables).result()
 
 
 def prepare(
@@ -119,12 +120,29 @@ def _exit_layers(
     return exit_policy.exit_layers(workload.entropies)
 
 
-def _simulate_accelerator(
-    asked: RunInput, chip: AcceleratorSpec, technology: Technology
-) -> SimResult:
+@dataclass(frozen=True, eq=False)
+class PlayedRun:
+    """An accelerator run before it is priced: what results and timelines are made from."""
+
+    asked: RunInput
+    chip: AcceleratorSpec
+    technology: Technology
+    mapper: Mapper
+    simulator: WorkloadSimulator
+    run: SimulationRun
+
+    def result(self) -> SimResult:
+        """The run, priced and summarised."""
+        priced = price(self.run, self.asked.trace, self.chip, self.technology)
+        return summary.accelerator_result(
+            self.asked, self.chip, self.technology, self.mapper, self.simulator, self.run, priced
+        )
+
+
+def play(asked: RunInput, chip: AcceleratorSpec, technology: Technology) -> PlayedRun:
+    """Map the trace and simulate every sentence."""
     mapper = Mapper(asked.trace, chip)
     simulator = WorkloadSimulator(mapper, chip, technology)
     ids = None if asked.workload is None else asked.workload.token_ids
     run = simulator.run(asked.num_tokens, asked.exit_layers, asked.early_exit, ids)
-    priced = price(run, asked.trace, chip, technology)
-    return summary.accelerator_result(asked, chip, technology, mapper, simulator, run, priced)
+    return PlayedRun(asked, chip, technology, mapper, simulator, run)
