@@ -21,6 +21,7 @@ from edgesim.ir.run import SimulationRun
 TICKS_PER_US = 1e6
 SEGMENTS, EXITS = "segments", "exit"
 _FIRST_ROWS = (SEGMENTS, EXITS, "host", "pu", "sfu")
+_WORKERS = ("pu", "sfu", "dma")
 
 Event = dict[str, Any]
 
@@ -123,8 +124,8 @@ def _on_channel(span: Span, media: Mapping[tuple[int, int, str, int], list[str]]
 def span_counts(log: EventLog, spans: Sequence[Span]) -> list[dict[str, int]]:
     """Per span the counts without duration that belong to it: `pu.mac`, `operand0.data_read_bits`.
 
-    A count goes to the last span of its op that began no later, on its own unit where that has
-    one; a count ahead of every span of its op goes to the first.
+    A count goes to the last span of its op that began by then, on its own unit if that has one,
+    else on a unit that works; a count ahead of every span of its op goes to the first.
     """
     by_op: dict[str, list[int]] = defaultdict(list)
     for position, span in enumerate(spans):
@@ -134,11 +135,11 @@ def span_counts(log: EventLog, spans: Sequence[Span]) -> list[dict[str, int]]:
         unit, action = log.unit_names[log.unit[at]], log.action_names[log.action[at]]
         own = by_op.get(log.op_names[log.op[at]]) or list(range(len(spans)))
         same = [position for position in own if spans[position].unit == unit]
-        worked = same or [p for p in own if spans[p].unit != "host"] or own
+        worked = same or [p for p in own if spans[p].unit in _WORKERS] or own
         if not worked:
             continue
-        tick = int(log.start_ticks[at])
-        before = [p for p in worked if spans[p].start_ticks <= tick]
+        begun = int(log.start_ticks[at]) + bool(same)
+        before = [p for p in worked if spans[p].start_ticks < begun]
         entry = found[before[-1] if before else worked[0]]
         bits = int(log.bits[at])
         name = f"{unit}.{action}_bits" if bits else f"{unit}.{action}"
