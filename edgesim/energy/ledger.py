@@ -51,8 +51,8 @@ class Ledger:
         if cost.measure == "count":
             return sums.count.astype(np.float64)
         if cost.measure == "cycles":
-            cycles: Cells = sums.busy_ticks * (self.chip.clock.frequency_hz / TICKS_PER_S)
-            return cycles
+            ticks = sums.busy_ticks.astype(np.float64)
+            return ticks * (self.chip.clock.frequency_hz / TICKS_PER_S)
         silent = np.flatnonzero((sums.count > 0) & (sums.bits == 0))
         if len(silent):
             row = silent[0]
