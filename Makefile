@@ -6,7 +6,10 @@ PIP_ARGS ?=
 STAMP := $(VENV)/.edgesim-installed
 TEST_STAMP := $(VENV)/.edgesim-test-installed
 
-.PHONY: demo test lint types check clean
+# A site-packages folder whose packages test-wheel uses instead of installing the dependencies.
+SITE ?=
+
+.PHONY: demo test lint types check test-wheel bench bench-peers clean
 
 demo: $(STAMP)
 	$(BIN)/edgesim demo
@@ -22,6 +25,25 @@ types: $(TEST_STAMP)
 	$(BIN)/mypy edgesim
 
 check: lint types test
+
+test-wheel: $(TEST_STAMP)
+	rm -rf build/test-wheel
+	$(BIN)/python -m build --no-isolation --outdir build/test-wheel/dist .
+	$(PYTHON) -m venv build/test-wheel/venv
+	build/test-wheel/venv/bin/python -m pip install $(PIP_ARGS) $(if $(SITE),--no-deps) \
+	  build/test-wheel/dist/*.whl
+	$(if $(SITE),echo "$(abspath $(SITE))" > \
+	  "$$(build/test-wheel/venv/bin/python -c 'import site; print(site.getsitepackages()[0])')/site.pth")
+	mkdir build/test-wheel/away
+	cd build/test-wheel/away && ../venv/bin/edgesim chip list
+	cd build/test-wheel/away && ../venv/bin/edgesim run minilm-sst2-ee --exit-threshold 0.24
+	cd build/test-wheel/away && ../venv/bin/edgesim demo
+
+bench: $(TEST_STAMP)
+	$(BIN)/python tests/benchmarks/bench.py
+
+bench-peers: $(TEST_STAMP)
+	$(BIN)/python tests/benchmarks/bench_peers.py
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
