@@ -39,9 +39,14 @@ def test_the_most_frequent_tokens_stay_in_the_first_medium_in_whole_blocks() -> 
     table = result.tables["token"]
     inside = [row for row in range(640) if table.medium_of(row) == 0]
     outside = [row for row in range(640) if table.medium_of(row) == 1]
-    assert inside
-    assert outside
+    assert len(inside) + len(outside) == 640
     assert len(inside) % 64 == 0
+    blocks = len(inside) // 64
+    assert 0 < blocks < 10
+    assert table.bits_in(0) == table.table.block_bits[:blocks].sum()
+    assert table.bits_in(0) + table.table.block_bits[blocks] > 8 * 6 * 1024 - sum(
+        other.bits_in(0) for name, other in result.tables.items() if name != "token"
+    )
     counts = trace.token_counts
     assert counts is not None
     assert counts[inside].min() >= counts[outside].max()
