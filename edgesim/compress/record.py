@@ -22,7 +22,8 @@ HASH_DIGITS = 16
 MAX_BATCH = 64
 
 
-def _equal_length_rows(tokens: Sequence[NDArray[np.int64]]) -> Iterator[NDArray[np.int64]]:
+def equal_length_rows(tokens: Sequence[NDArray[np.int64]]) -> Iterator[NDArray[np.int64]]:
+    """Rows of equal length, at most MAX_BATCH at a time, shortest first."""
     rows_of: dict[int, list[int]] = defaultdict(list)
     for row, ids in enumerate(tokens):
         rows_of[len(ids)].append(row)
@@ -42,7 +43,7 @@ def unpadded_logits(
     model.eval()
     out = np.empty((len(tokens), len(model.ramps), model.num_labels), dtype=np.float32)
     with torch.inference_mode(), tqdm(total=len(tokens), desc="record", disable=None) as bar:
-        for rows in _equal_length_rows(tokens):
+        for rows in equal_length_rows(tokens):
             ids = torch.from_numpy(np.stack([tokens[row] for row in rows]))
             out[rows] = model(ids, torch.ones_like(ids)).permute(1, 0, 2).numpy()
             bar.update(len(rows))

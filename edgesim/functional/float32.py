@@ -19,6 +19,7 @@ from edgesim.ir.ops import (
     Embedding,
     Entropy,
     ExitCheck,
+    Input,
     LayerNorm,
     MatMul,
     Op,
@@ -59,8 +60,9 @@ FUNCTIONS: Mapping[str, Callable[[Array], Array]] = MappingProxyType(
 def execute(trace: OpTrace, token_ids: ArrayLike) -> dict[str, Array]:
     """Every activation tensor of a trace by name, for one sentence, all off-ramps included.
 
-    `trace.outputs` names those that the module returns. Exit checks compare with a threshold
-    that a trace does not know; they yield nothing here.
+    `token_ids` (tokens,) are whole numbers; for a trace without embeddings they are the input
+    tensor itself, (tokens, width). `trace.outputs` names those that the module returns. Exit
+    checks compare with a threshold that a trace does not know; they yield nothing here.
 
     Raises InputError for a trace without weight values, for token ids out of range, and for
     attention spans, which are not executed here.
@@ -70,12 +72,27 @@ def execute(trace: OpTrace, token_ids: ArrayLike) -> dict[str, Array]:
             f"trace {trace.name!r} holds no weight values; a saved trace keeps masks only, "
             "lower the model again"
         )
-    ids = _checked_ids(trace, token_ids)
-    values: Values = {}
+    values = _given_input(trace, token_ids)
+    ids = np.zeros(0, dtype=np.int64) if values else _checked_ids(trace, token_ids)
     for op in trace.all_ops():
-        if not isinstance(op, ExitCheck):
+        if not isinstance(op, ExitCheck | Input):
             values[op.output] = _execute_op(op, ids, values, trace.values)
     return values
+
+
+def _given_input(trace: OpTrace, array: ArrayLike) -> Values:
+    """The input tensor of a trace that begins with one; empty for a trace with embeddings."""
+    op = next((op for op in trace.prologue if isinstance(op, Input)), None)
+    if op is None:
+        return {}
+    given = np.asarray(array, dtype=np.float32)
+    wanted = trace.tensors[op.output].dims(len(given) if given.ndim else 1)
+    if given.shape != wanted or not 1 <= len(given) <= trace.max_tokens:
+        raise InputError(
+            f"input of shape {given.shape}; {trace.name!r} has no embeddings and wants "
+            f"(tokens, {wanted[-1]}), 1 to {trace.max_tokens} tokens"
+        )
+    return {op.output: given}
 
 
 def _checked_ids(trace: OpTrace, token_ids: ArrayLike) -> NDArray[np.int64]:

@@ -27,6 +27,13 @@ class Op:
 
 
 @dataclass(frozen=True)
+class Input(Op):
+    """A tensor (S, width) that arrives from outside, in place of embeddings; reads nothing."""
+
+    kind: ClassVar[str] = "input"
+
+
+@dataclass(frozen=True)
 class Embedding(Op):
     """Rows of a table, one per token: (S, width). `index` says which number selects the row."""
 
@@ -154,7 +161,7 @@ class Host(Op):
 OP_KINDS: dict[str, type[Op]] = {
     cls.kind: cls
     for cls in (
-        Embedding, MatMul, AttentionScores, Softmax, AttentionContext, LayerNorm, Add, Activation,
-        Pool, Relayout, Entropy, ExitCheck, Host,
+        Input, Embedding, MatMul, AttentionScores, Softmax, AttentionContext, LayerNorm, Add,
+        Activation, Pool, Relayout, Entropy, ExitCheck, Host,
     )
 }  # fmt: skip

@@ -119,10 +119,11 @@ class SegmentPlan:
 
     @property
     def compulsory_bits(self) -> int:
-        """Storage bits that no plan can avoid: every weight and embedding row once."""
+        """Storage bits that no plan can avoid: every weight, embedding row and input once."""
         weights = sum(chunk.stored_bits for op in self.ops for chunk in op.chunks)
         parameters = sum(op.parameter_bits for op in self.ops)
-        return weights + parameters + sum(read.bits for read in self.embedding_reads)
+        inputs = sum(load.bits for op in self.ops if op.kind == "input" for load in op.loads)
+        return weights + parameters + inputs + sum(read.bits for read in self.embedding_reads)
 
 
 class MappingPlan(Protocol):

@@ -20,6 +20,7 @@ from edgesim.lowering.table import LoweredCalls
 _LAYER = re.compile(
     r"(?:^|\.)(?:encoder\.layer|transformer\.layer|albert_layer_groups\.\d+\.albert_layers)\.\d+$"
 )
+_ANY_LAYER = re.compile(r"(?:^|\.)layers\.\d+$")
 _RAMP = re.compile(r"(?:^|\.)ramps\.(\d+)$")
 
 
@@ -60,7 +61,8 @@ def assemble(
     placed, renamed = _rename(placed)
     outputs = tuple(renamed[name] for name in lowered.outputs)
     classes = _weight_classes(placed)
-    values = {name: _frozen(weights[name]) for name in classes}
+    known = {**weights, **lowered.sliced}
+    values = {name: _frozen(known[name]) for name in classes}
     _check_finite(values, options.model_class)
     tensors = _weight_tensors(classes, values, options)
     for provisional, name in renamed.items():
@@ -79,6 +81,8 @@ def assemble(
 
 def _place(emitted: Iterable[Emitted]) -> list[_Placed]:
     """Layer numbers in order of first use; a layer's module called again is a new layer."""
+    emitted = tuple(emitted)
+    with_attention = _paths_with_attention(emitted)
     numbers: dict[tuple[str, int], int] = {}
     placed: list[_Placed] = []
     for item in emitted:
@@ -88,12 +92,22 @@ def _place(emitted: Iterable[Emitted]) -> list[_Placed]:
             if ramp is not None:
                 section, layer = "ramp", int(ramp[1]) + 1
                 break
-            if _LAYER.search(path):
+            if _LAYER.search(path) or (_ANY_LAYER.search(path) and path in with_attention):
                 section, layer = "layer", numbers.setdefault((path, repeat), len(numbers) + 1)
                 break
         placed.append(_Placed(item.op, item.call.module_path, section, layer))
     _check_places(placed, len(numbers))
     return placed
+
+
+def _paths_with_attention(emitted: Iterable[Emitted]) -> set[str]:
+    """Modules around attention: a list named `layers` holds encoder layers only there."""
+    return {
+        path
+        for item in emitted
+        if isinstance(item.op, AttentionScores)
+        for path, _ in item.call.module_stack
+    }
 
 
 def _check_places(placed: list[_Placed], num_layers: int) -> None:
@@ -108,7 +122,7 @@ def _check_places(placed: list[_Placed], num_layers: int) -> None:
     if stray:
         raise LoweringError(
             f"attention outside of the encoder layers at {', '.join(stray)}; layers are told by "
-            "module path: encoder.layer.<i>, transformer.layer.<i> or "
+            "module path: encoder.layer.<i>, transformer.layer.<i>, layers.<i> or "
             "albert_layer_groups.<g>.albert_layers.<i>"
         )
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edgesim.ir.ops import Op
 from edgesim.ir.size import Size
 from edgesim.lowering.records import Call, Constant, Graph, NotUnderstoodError, Ref
@@ -43,6 +46,10 @@ class Builder:
     scores: dict[str, Scores] = field(default_factory=dict)
     """Scores tensors that no softmax has read yet, or that were scaled before it."""
     probabilities: set[str] = field(default_factory=set)
+    sliced: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    """Weights that are rows of a weight of the graph, by name."""
+    split: set[str] = field(default_factory=set)
+    """Outputs of products that were split into products of their columns."""
     faults: dict[str, str] = field(default_factory=dict)
     """Call name to reason."""
 

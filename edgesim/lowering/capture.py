@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
 
-from edgesim.ir.size import Size
-from edgesim.lowering.example import read_example
+from edgesim.ir.size import SEQUENCE, Size
+from edgesim.lowering.example import ExampleInputs, read_example
 from edgesim.lowering.export import export_model
 from edgesim.lowering.fold import Known, dimension, fold, length_symbol, target_name, token_ids_node
 from edgesim.lowering.records import Call, Graph, Ref, references
@@ -30,7 +30,11 @@ _SLOTS = {
 def capture(model: nn.Module, example_inputs: Any = None) -> tuple[Graph, int | None]:
     """Records of a model's forward for one sentence, and the longest sentence it states."""
     example = read_example(model, example_inputs)
-    program = export_model(model, example)
+    return capture_program(export_model(model, example), example), example.max_tokens
+
+
+def capture_program(program: ExportedProgram, example: ExampleInputs) -> Graph:
+    """Records of an exported program of one sentence with a symbolic length."""
     known = fold(program, example)
     token_ids = token_ids_node(program, example)
     symbol = length_symbol(program, token_ids)
@@ -47,8 +51,10 @@ def capture(model: nn.Module, example_inputs: Any = None) -> tuple[Graph, int | 
     live = _live(calls, outputs)
     names = _weight_names(program, known, live)
     values = {names[n]: _array(known.weights[n]) for n in names}
-    graph = Graph(token_ids, tuple(live), outputs, known.constants, names, values)
-    return graph, example.max_tokens
+    shape = None
+    if example.input_shape is not None:
+        shape = tuple(SEQUENCE if n is None else Size(n) for n in example.input_shape)
+    return Graph(token_ids, tuple(live), outputs, known.constants, names, values, shape)
 
 
 def _argument(argument: Any) -> Any:

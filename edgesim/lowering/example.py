@@ -1,4 +1,7 @@
-"""Inputs of an export: one row of token ids and, for a mask or types, what batch 1 means."""
+"""Inputs of an export: one row of token ids and, for a mask or types, what batch 1 means.
+
+A model without embeddings takes a floating-point tensor instead, one row per token.
+"""
 
 from __future__ import annotations
 
@@ -21,22 +24,37 @@ class ExampleInputs:
     """Arguments of the forward by name, each tensor (1, S)."""
 
     token_ids: str
-    """Name of the argument that holds the token ids."""
+    """Name of the argument that holds the token ids, or the input tensor."""
     arguments: Mapping[str, Any]
     max_tokens: int | None
     """From the model's configuration; None if it states no limit."""
+    input_shape: tuple[int | None, ...] | None = None
+    """Of the input tensor, None at the tokens; None where there are token ids, (1, S)."""
+
+    @property
+    def token_axis(self) -> int:
+        """Axis of the tokens in the token ids or the input tensor."""
+        return 1 if self.input_shape is None else self.input_shape.index(None)
 
     def at(self, num_tokens: int) -> dict[str, Any]:
         """The arguments for a sentence of `num_tokens` tokens; token ids are stand-ins."""
-        return {
-            name: _of_kind(_kind(name, self.token_ids), num_tokens)
+        made = {
+            name: _of_kind(kind_of(name, self.token_ids), num_tokens)
             if isinstance(value, Tensor)
             else value
             for name, value in self.arguments.items()
         }
+        if self.input_shape is not None:
+            made[self.token_ids] = input_of_shape(self.input_shape, num_tokens)
+        return made
 
 
-def _kind(name: str, token_ids: str) -> str | None:
+def input_of_shape(shape: tuple[int | None, ...], num_tokens: int) -> Tensor:
+    """A stand-in for an input tensor at one length."""
+    return torch.zeros([num_tokens if size is None else size for size in shape])
+
+
+def kind_of(name: str, token_ids: str) -> str | None:
     """What an argument means, told by its name; None if that is unknown."""
     if name == token_ids:
         return "token"
@@ -114,6 +132,9 @@ def read_example(model: nn.Module, example_inputs: Any) -> ExampleInputs:
         )
     given = _by_name(model, example_inputs, names)
     token_ids = "input_ids" if "input_ids" in names else names[0]
+    shape = None if token_ids == "input_ids" else input_shape(model, given.get(token_ids))
+    if shape is not None:
+        return _embedded_example(model, named, given, token_ids, shape)
     limit = position_limit(model)
     default = [[0] * min(_DEFAULT_TOKENS, limit or _DEFAULT_TOKENS)]
     row = _token_row(token_ids, given.get(token_ids, default))
@@ -123,6 +144,50 @@ def read_example(model: nn.Module, example_inputs: Any) -> ExampleInputs:
         )
     arguments = _arguments(model, named, given, token_ids, max(2, row.shape[1]))
     return ExampleInputs(token_ids, arguments, limit)
+
+
+def input_shape(model: nn.Module, given: Any) -> tuple[int | None, ...] | None:
+    """Shape of the input tensor with None at the tokens and batch 1; None for token ids."""
+    attention = next((m for m in model.modules() if isinstance(m, nn.MultiheadAttention)), None)
+    if given is None:
+        if not isinstance(model, (nn.TransformerEncoder, nn.TransformerEncoderLayer)):
+            return None
+        assert attention is not None
+        return (1, None, attention.embed_dim) if attention.batch_first else (
+            None, 1, attention.embed_dim,
+        )  # fmt: skip
+    if not isinstance(given, Tensor) or not given.is_floating_point():
+        return None
+    if given.dim() not in (2, 3) or given.numel() == 0:
+        raise InputError(
+            f"example_inputs: an input tensor of shape {tuple(given.shape)}; allowed are "
+            "(tokens, width), (batch, tokens, width) and, without batch_first, "
+            "(tokens, batch, width)"
+        )
+    width = given.shape[-1]
+    if given.dim() == 2:
+        return (None, width)
+    first = attention is None or attention.batch_first
+    return (1, None, width) if first else (None, 1, width)
+
+
+def _embedded_example(
+    model: nn.Module, parameters: list[inspect.Parameter], given: Mapping[str, Any],
+    name: str, shape: tuple[int | None, ...],
+) -> ExampleInputs:  # fmt: skip
+    """Arguments of a model without embeddings; masks are left out, every token is attended to."""
+    arguments: dict[str, Any] = {name: input_of_shape(shape, _DEFAULT_TOKENS)}
+    for parameter in parameters:
+        value = given.get(parameter.name)
+        if parameter.name == name or value is None or "key_padding" in parameter.name:
+            continue
+        if _is_tensor(value):
+            raise InputError(
+                f"example_inputs: argument {parameter.name!r} of {type(model).__name__} beside an "
+                "input tensor; leave it out: a sentence has its own length and sees all of itself"
+            )
+        arguments[parameter.name] = value
+    return ExampleInputs(name, arguments, position_limit(model), shape)
 
 
 def _arguments(
@@ -138,12 +203,12 @@ def _arguments(
         name = parameter.name
         required = parameter.default is parameter.empty
         if name == token_ids or required or _is_tensor(given.get(name)):
-            if _kind(name, token_ids) is None:
+            if kind_of(name, token_ids) is None:
                 raise InputError(
                     f"example_inputs: argument {name!r} of {type(model).__name__}: allowed are "
                     "token ids, masks, token types and positions; leave it out"
                 )
-            arguments[name] = _of_kind(_kind(name, token_ids), num_tokens)
+            arguments[name] = _of_kind(kind_of(name, token_ids), num_tokens)
         elif given.get(name) is not None:
             arguments[name] = given[name]
     return arguments

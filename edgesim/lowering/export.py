@@ -36,6 +36,17 @@ def _undisturbed(model: nn.Module) -> Iterator[None]:
             vars(module).update(kept)
 
 
+@contextmanager
+def _plain_attention() -> Iterator[None]:
+    """Without the fused fast path of `torch.nn` encoders, whose nested tensors hide the ops."""
+    enabled = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(enabled)
+
+
 def export_model(model: nn.Module, example: ExampleInputs) -> ExportedProgram:
     """The exported forward with a symbolic length, not decomposed; LoweringError if torch fails."""
     length = Dim("S", min=2, max=example.max_tokens)
@@ -44,7 +55,8 @@ def export_model(model: nn.Module, example: ExampleInputs) -> ExportedProgram:
         name: {1: length} if isinstance(value, Tensor) else None
         for name, value in arguments.items()
     }
-    with _undisturbed(model), torch.no_grad(), warnings.catch_warnings():
+    dynamic[example.token_ids] = {example.token_axis: length}
+    with _undisturbed(model), _plain_attention(), torch.no_grad(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="(?s).*assigned during export")
         try:
             return torch.export.export(model, (), arguments, dynamic_shapes=dynamic, strict=False)

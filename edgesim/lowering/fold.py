@@ -83,7 +83,7 @@ def token_ids_node(program: ExportedProgram, example: ExampleInputs) -> str:
 def length_symbol(program: ExportedProgram, token_ids: str) -> Any:
     """The symbol that stands for the sentence length."""
     node = next(n for n in program.graph.nodes if n.op == "placeholder" and n.name == token_ids)
-    return node.meta["val"].shape[1].node.expr
+    return next(s for s in node.meta["val"].shape if not isinstance(s, int)).node.expr
 
 
 class _Evaluator:

@@ -80,7 +80,7 @@ class Graph:
     """An exported forward pass of one sentence of S tokens."""
 
     token_ids: str
-    """Name of the value that holds the token ids, (1, S)."""
+    """Name of the value that holds the token ids, (1, S), or the input tensor."""
     calls: tuple[Call, ...]
     """In execution order; calls that no output needs are left out."""
     outputs: tuple[Any, ...]
@@ -90,6 +90,8 @@ class Graph:
     """Name of a value to the name of its weight tensor; shared weights meet in one tensor."""
     values: Mapping[str, NDArray[np.float32]]
     """Weight tensors by name."""
+    input_shape: tuple[Size, ...] | None = None
+    """Shape of the input tensor of a model without embeddings; None where there are token ids."""
 
 
 class NotUnderstoodError(Exception):

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edgesim.errors import LoweringError
+from edgesim.ir.ops import Input
 from edgesim.ir.size import SEQUENCE, Size
 from edgesim.lowering.attention_calls import ATTENTION_CALLS
 from edgesim.lowering.builder import TOKEN_IDS, Builder, Emitted
@@ -26,6 +30,8 @@ class LoweredCalls:
     emitted: tuple[Emitted, ...]
     shapes: Mapping[str, tuple[Size, ...]]
     outputs: tuple[str, ...]
+    sliced: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    """Weights that are rows of weights of the graph, such as a third of q, k and v in one."""
 
 
 def lower_calls(graph: Graph, model_class: str) -> LoweredCalls:
@@ -34,7 +40,7 @@ def lower_calls(graph: Graph, model_class: str) -> LoweredCalls:
     Raises one LoweringError that names every call and output that is not understood.
     """
     builder = Builder(graph)
-    builder.values[graph.token_ids] = _token_ids()
+    builder.values[graph.token_ids] = _given(builder)
     for call in graph.calls:
         _lower_call(builder, call)
     outputs: list[str] = []
@@ -49,11 +55,25 @@ def lower_calls(graph: Graph, model_class: str) -> LoweredCalls:
                 output_faults.append(f"output {position} of the model: {fault}")
     if builder.faults or output_faults:
         raise LoweringError(_message(builder, output_faults, model_class))
-    return LoweredCalls(tuple(builder.emitted), builder.shapes, tuple(outputs))
+    emitted = _used(builder, outputs)
+    return LoweredCalls(emitted, builder.shapes, tuple(outputs), builder.sliced)
 
 
-def _token_ids() -> Value:
-    return fresh(TOKEN_IDS, (Size(1), SEQUENCE))
+def _given(builder: Builder) -> Value:
+    """Token ids, or the input tensor of a model without embeddings."""
+    graph = builder.graph
+    if graph.input_shape is None:
+        return fresh(TOKEN_IDS, (Size(1), SEQUENCE))
+    output = builder.new_tensor(SEQUENCE, graph.input_shape[-1])
+    builder.emit(Call(graph.token_ids, "input", (), graph.input_shape), Input("", (), output))
+    return fresh(output, graph.input_shape)
+
+
+def _used(builder: Builder, outputs: list[str]) -> tuple[Emitted, ...]:
+    """Ops without the products of which only column groups are read."""
+    read = {name for item in builder.emitted for name in item.op.inputs} | {*outputs}
+    unused = builder.split - read
+    return tuple(item for item in builder.emitted if item.op.output not in unused)
 
 
 def _lower_call(builder: Builder, call: Call) -> None:

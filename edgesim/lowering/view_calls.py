@@ -9,6 +9,7 @@ from types import MappingProxyType
 from edgesim.ir.ops import Pool
 from edgesim.ir.size import Size
 from edgesim.lowering.builder import Builder
+from edgesim.lowering.column_groups import column_group, is_column_group
 from edgesim.lowering.records import Call, Constant, NotUnderstoodError, Ref
 from edgesim.lowering.views import (
     TOKENS,
@@ -87,6 +88,8 @@ def _select(builder: Builder, call: Call) -> Value:
     dim = axis_index(value, int(call.args[1]))
     if call.args[2] in (0, -1) and value.axes[dim] == ():
         return replace(value, axes=(*value.axes[:dim], *value.axes[dim + 1 :]))
+    if is_column_group(value, dim):
+        return column_group(builder, builder.plain(call.args[0]), dim, int(call.args[2]))
     if call.args[2] != 0:
         raise NotUnderstoodError(f"selects row {call.args[2]}; only the first can be pooled")
     return pool(builder, call, builder.plain(call.args[0]), "first", dim, keep=False)

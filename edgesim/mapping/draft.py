@@ -13,6 +13,7 @@ from edgesim.ir.ops import (
     AttentionScores,
     Entropy,
     ExitCheck,
+    Input,
     MatMul,
     Op,
 )
@@ -66,7 +67,7 @@ def draft_ops(
         if isinstance(op, AttentionScores):
             num_heads = op.num_heads
         draft = _draft(trace, chip, op, num_tokens, num_heads)
-        if draft.unit == "host" and chip.host.fallback == "none":
+        if draft.unit == "host" and draft.rows and chip.host.fallback == "none":
             missing.append(f"{op.name} ({op.kind})")
         drafts.append(draft)
     on_host = [draft.op.name for draft in drafts if draft.unit == "host"]
@@ -126,6 +127,10 @@ def _simple(
 
 
 def _draft(trace: OpTrace, chip: AcceleratorSpec, op: Op, num_tokens: int, num_heads: int) -> Draft:
+    """One op; an input is a host op without rows: no host cycles, one transfer in."""
+    if isinstance(op, Input):
+        width = trace.tensors[op.output].dims(num_tokens)[-1]
+        return Draft(op, "host", 0, width, width, 1, (), op.output)
     if isinstance(op, MatMul):
         draft = _simple(trace, op, "pu", num_tokens, op.output)
         return replace(draft, columns=trace.tensors[op.weight].dims(0)[0])

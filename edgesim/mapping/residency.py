@@ -95,7 +95,8 @@ class ResidencySearch:
         self.streams = streams
         self.budget = budget
         self.live = _live_tensors(drafts, kept)
-        self.host_made = {draft.output for draft in drafts if draft.unit == "host"}
+        self.host_made = {draft.output for draft in drafts if draft.unit == "host" and draft.rows}
+        """Outputs that reach storage anyway when spilled; an input tensor must still be read."""
 
     def solve(self) -> Residency | Shortage:
         """The best residency, or the smallest shortage where none fits."""

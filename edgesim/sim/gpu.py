@@ -209,6 +209,8 @@ def _sentence(
     steps: list[tuple[str, str, Interval]] = []
     macs = traffic_bytes = 0
     for label, op in _kernels(trace, exit_layer):
+        if op.kind == "input":
+            continue
         if op.kind == "exit_check":
             steps.append((label, SYNC, parameters.sync_s))
             continue
