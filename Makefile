@@ -40,7 +40,7 @@ test-wheel: $(TEST_STAMP)
 	cd build/test-wheel/away && ../venv/bin/edgesim demo
 
 bench: $(TEST_STAMP)
-	$(BIN)/python tests/benchmarks/bench.py
+	PYTHONPATH="$(CURDIR)/tests" $(BIN)/python tests/benchmarks/bench.py
 
 bench-peers: $(TEST_STAMP)
 	$(BIN)/python tests/benchmarks/bench_peers.py

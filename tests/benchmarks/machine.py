@@ -1,0 +1,101 @@
+"""What the machine is, and what a command costs on it: shared by the benchmarks."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+KIB_PER_RSS = 1024 if sys.platform == "darwin" else 1
+"""Units of `ru_maxrss` per KiB."""
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What one command took."""
+
+    returncode: int | None
+    """None for a command that was stopped at its time limit."""
+    wall_s: float
+    cpu_s: float
+    peak_rss_mb: float
+    output: str
+    errors: str
+
+
+def measured(
+    command: Sequence[str], folder: Path, limit_s: float,
+    environment: Mapping[str, str] | None = None,
+) -> Usage:  # fmt: skip
+    """Run a command in `folder`, its output in files there, and stop it after `limit_s`."""
+    out, err = folder / "stdout.txt", folder / "stderr.txt"
+    begin = time.perf_counter()
+    with out.open("wb") as stdout, err.open("wb") as stderr:
+        process = subprocess.Popen(
+            command, cwd=folder, stdout=stdout, stderr=stderr,
+            env={**os.environ, **(environment or {})},
+        )  # fmt: skip
+        stopped = threading.Event()
+
+        def stop() -> None:
+            stopped.set()
+            process.kill()
+
+        timer = threading.Timer(limit_s, stop)
+        timer.start()
+        _, status, usage = os.wait4(process.pid, 0)
+        timer.cancel()
+        process.returncode = os.waitstatus_to_exitcode(status)
+    return Usage(
+        returncode=None if stopped.is_set() else process.returncode,
+        wall_s=time.perf_counter() - begin,
+        cpu_s=usage.ru_utime + usage.ru_stime,
+        peak_rss_mb=usage.ru_maxrss / KIB_PER_RSS * 1024 / 1e6,
+        output=out.read_text(errors="replace"),
+        errors=err.read_text(errors="replace"),
+    )
+
+
+def machine_text(*packages: str) -> str:
+    """Processor, cores, load, Python and package versions, in two lines."""
+    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
+    found = ", ".join(f"{name} {package_version(name)}" for name in packages)
+    return (
+        f"machine: {processor_name()}, {os.cpu_count()} CPUs, {platform.system()}, "
+        f"load average at the start {load}\n"
+        f"versions: Python {platform.python_version()}, {found}"
+    )
+
+
+def processor_name() -> str:
+    """The processor as the system names it."""
+    path = Path("/proc/cpuinfo")
+    if path.is_file():
+        for line in path.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def package_version(name: str) -> str:
+    """Version of an installed package."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def table_text(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Rows under a header, columns aligned, as a Markdown table."""
+    cells = [list(header), ["-" * 3] * len(header), *(list(row) for row in rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
+    cells[1] = ["-" * width for width in widths]
+    lines = (" | ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in cells)
+    return "\n".join(f"| {line} |" for line in lines)
