@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from edgesim.hw.spec import AcceleratorSpec, Chip, chip_content
 from edgesim.ir.interval import Interval
+from edgesim.ir.plan import SegmentPlan
 from edgesim.ir.result import LayerBottleneck, RooflinePoint, SimResult
 from edgesim.ir.run import SimulationRun
 from edgesim.ir.trace_file import trace_hash
@@ -151,24 +153,28 @@ def schedule_range(
     """Mean latency under every schedule of the special function unit.
 
     The chip's own schedule is simulated; the others add the difference that the analytic twin
-    finds for each segment.
+    finds for each segment, embedding reads left out because no schedule touches them.
     """
     chip = simulator.chip
     sentences = len(run.sentence_segments)
     own = float(run.latency_ticks().mean()) / TICKS_PER_S
     result: dict[str, float] = {chip.sfu.schedule: own}
-    base = _analytic_ticks(simulator, chip)
+    repeats: dict[tuple[str, int], int] = defaultdict(int)
+    plans: dict[tuple[str, int], SegmentPlan] = {}
+    for plan, count in zip(simulator.plans, counts, strict=True):
+        repeats[plan.label, plan.num_tokens] += int(count)
+        plans[plan.label, plan.num_tokens] = replace(plan, embedding_reads=())
+    base = {key: segment_ticks(plan, chip, simulator.technology) for key, plan in plans.items()}
     for schedule in SCHEDULES:
         if schedule != chip.sfu.schedule:
             sfu = chip.sfu.model_copy(update={"schedule": schedule})
-            other = _analytic_ticks(simulator, chip.model_copy(update={"sfu": sfu}))
-            added = float(np.dot(counts, other - base)) / sentences / TICKS_PER_S
-            result[schedule] = own + added
+            other = chip.model_copy(update={"sfu": sfu})
+            added = sum(
+                repeats[key] * (segment_ticks(plan, other, simulator.technology) - base[key])
+                for key, plan in plans.items()
+            )
+            result[schedule] = own + added / sentences / TICKS_PER_S
     return result
-
-
-def _analytic_ticks(simulator: WorkloadSimulator, chip: AcceleratorSpec) -> NDArray[np.int64]:
-    return np.array([segment_ticks(plan, chip, simulator.technology) for plan in simulator.plans])
 
 
 def layer_bottlenecks(

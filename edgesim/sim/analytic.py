@@ -45,6 +45,7 @@ class _Analysis:
         self.plan, self.chip, self.technology = plan, chip, technology
         self.tick = round(1e12 / chip.clock.frequency_hz)
         self.stream = _Stream(plan.stream_slots)
+        self.media: dict[str, tuple[int, int | None, int]] = {}
         self.now = 0
 
     def total(self) -> int:
@@ -167,15 +168,23 @@ class _Analysis:
 
     def _move(self, medium: str, bits: int) -> int:
         """Ticks of one transfer that meets no other."""
-        port = self.chip.storage[storage_family(medium)].port_bits  # type: ignore[index]
+        if medium not in self.media:
+            self.media[medium] = self._figures(medium)
+        port, rate, latency = self.media[medium]
         data = -(-bits // port) * self.tick
-        if medium.startswith("lpddr"):
-            rate = round(self.technology.value(f"{medium}.peak_bandwidth_gb_per_s") * 8e9)
+        if rate is not None:
             data = max(data, -(-bits * 10**12 // rate))
-            latency = self.technology.value(f"{medium}.access_latency_ns")
-        else:
+        return -(-(latency + data) // self.tick) * self.tick
+
+    def _figures(self, medium: str) -> tuple[int, int | None, int]:
+        """Port bits, bits per second where a DRAM limits them, and latency in ticks."""
+        port = self.chip.storage[storage_family(medium)].port_bits  # type: ignore[index]
+        if not medium.startswith("lpddr"):
             latency = self.technology.value(f"{medium}.read_latency_ns")
-        return -(-(round(latency * 1000) + data) // self.tick) * self.tick
+            return port, None, round(latency * 1000)
+        rate = round(self.technology.value(f"{medium}.peak_bandwidth_gb_per_s") * 8e9)
+        latency = self.technology.value(f"{medium}.access_latency_ns")
+        return port, rate, round(latency * 1000)
 
 
 def _vector_cycles(chip: AcceleratorSpec, op: PlannedOp) -> int:

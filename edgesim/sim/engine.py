@@ -158,7 +158,8 @@ class SegmentEngine:
 
     def _host_work(self, action: str, name: str, cycles: int, count: int) -> Process:
         with self.host.request() as turn:
-            yield turn
+            if not turn.triggered:
+                yield turn
             start = self.env.now
             yield self.env.timeout(cycles * self.period)
             self._note(start, "host", action, name, count)
@@ -209,7 +210,8 @@ class SegmentEngine:
             if name in self.ports
         ]
         for _, turn in turns:
-            yield turn
+            if not turn.triggered:
+                yield turn
         yield from work
         for port, turn in turns:
             port.release(turn)
@@ -218,7 +220,8 @@ class SegmentEngine:
         """Hold the medium's channel for one transfer."""
         timing = self.timing[medium]
         with self.channels[medium].request() as turn:
-            yield turn
+            if not turn.triggered:
+                yield turn
             start = self.env.now
             yield self.env.timeout(timing.transfer_ticks(bits))
             end = int(self.env.now)
@@ -232,7 +235,8 @@ class SegmentEngine:
 
     def _product(self, index: int, op: PlannedOp) -> Process:
         with self.pu.request() as turn:
-            yield turn
+            if not turn.triggered:
+                yield turn
             run = ArrayRun(self, op)
             yield from run.play(index)
             for count in product_counts(op, self.chip, self.element_bits):
@@ -240,7 +244,8 @@ class SegmentEngine:
 
     def _vector(self, index: int, op: PlannedOp) -> Process:
         with self.sfu.request() as turn:
-            yield turn
+            if not turn.triggered:
+                yield turn
             for spill in op.loads:
                 yield from self.spill(op, spill, "read", spill.bits)
             if op.parameter_bits:
@@ -267,14 +272,17 @@ class SegmentEngine:
         """Read row after row; decoding one row overlaps reading the next."""
         reads = self._rows_of(op)
         vectors = ceil_div(op.columns, self.chip.pu.vector_size)
-        decoded = self.env.event()
-        decoded.succeed()
+        decoded = int(self.env.now)
         for read in reads:
             yield from self._transfer(op.name, read.medium, "read", read.bits)
-            yield decoded
-            decoded = self.env.process(self._busy("sfu", op, vectors))
+            if decoded > self.env.now:
+                yield self.env.timeout(decoded - self.env.now)
+            start = int(self.env.now)
+            decoded = start + vectors * self.period
+            self.recorder.add(start, decoded, "sfu", "busy", op.name, vectors, 0)
         repeated = max(0, op.rows - len(reads))
-        yield decoded
+        if decoded > self.env.now:
+            yield self.env.timeout(decoded - self.env.now)
         fill = self.chip.sfu.pipeline_fill_cycles
         yield from self._busy("sfu", op, repeated * vectors + fill)
 
