@@ -152,17 +152,27 @@ class SegmentEngine:
         on_pu = op.unit == "pu"
         writes = host.pu_config_writes if on_pu else host.sfu_config_writes
         yield from self._host_work("issue", op.name, writes * host.config_write_cycles, writes)
-        yield from self._product(index, op) if on_pu else self._vector(index, op)
+        work = self._product(index, op) if on_pu else self._vector(index, op)
+        yield from self._exclusive(self.pu if on_pu else self.sfu, work)
         interrupt = host.pu_interrupt_cycles if on_pu else host.sfu_interrupt_cycles
         yield from self._host_work("interrupt", op.name, interrupt, 1)
 
     def _host_work(self, action: str, name: str, cycles: int, count: int) -> Process:
-        with self.host.request() as turn:
-            if not turn.triggered:
-                yield turn
-            start = self.env.now
-            yield self.env.timeout(cycles * self.period)
-            self._note(start, "host", action, name, count)
+        yield from self._exclusive(self.host, self._host_busy(action, name, cycles, count))
+
+    def _host_busy(self, action: str, name: str, cycles: int, count: int) -> Process:
+        start = self.env.now
+        yield self.env.timeout(cycles * self.period)
+        self._note(start, "host", action, name, count)
+
+    def _exclusive(self, unit: simpy.Resource, work: Process) -> Process:
+        """Do work on a unit that takes turns; one command at a time needs no queue."""
+        if self.chip.sfu.overlap == "none":
+            yield from work
+            return
+        with unit.request() as turn:
+            yield turn
+            yield from work
 
     def _host_op(self, op: PlannedOp) -> Process:
         """An op that the chip lacks: tensors out, host cycles per element, tensor in."""
@@ -234,33 +244,27 @@ class SegmentEngine:
     # units -----------------------------------------------------------------------------------
 
     def _product(self, index: int, op: PlannedOp) -> Process:
-        with self.pu.request() as turn:
-            if not turn.triggered:
-                yield turn
-            run = ArrayRun(self, op)
-            yield from run.play(index)
-            for count in product_counts(op, self.chip, self.element_bits):
-                self._count(op, count)
+        run = ArrayRun(self, op)
+        yield from run.play(index)
+        for count in product_counts(op, self.chip, self.element_bits):
+            self._count(op, count)
 
     def _vector(self, index: int, op: PlannedOp) -> Process:
-        with self.sfu.request() as turn:
-            if not turn.triggered:
-                yield turn
-            for spill in op.loads:
-                yield from self.spill(op, spill, "read", spill.bits)
-            if op.parameter_bits:
-                yield from self.wait(op.name, "its parameters", self.ready[index, 0])
-            if op.kind == "embedding":
-                yield from self._embedding(op)
-            else:
-                cycles = self._vector_cycles(op)
-                yield from self.holding(("operand1",), self._busy("sfu", op, cycles))
-            if op.parameter_bits:
-                yield self.slots.put(1)
-            for spill in op.stores:
-                yield from self.spill(op, spill, "write", spill.bits)
-            for count in vector_counts(op, self.chip, self.element_bits):
-                self._count(op, count)
+        for spill in op.loads:
+            yield from self.spill(op, spill, "read", spill.bits)
+        if op.parameter_bits:
+            yield from self.wait(op.name, "its parameters", self.ready[index, 0])
+        if op.kind == "embedding":
+            yield from self._embedding(op)
+        else:
+            cycles = self._vector_cycles(op)
+            yield from self.holding(("operand1",), self._busy("sfu", op, cycles))
+        if op.parameter_bits:
+            yield self.slots.put(1)
+        for spill in op.stores:
+            yield from self.spill(op, spill, "write", spill.bits)
+        for count in vector_counts(op, self.chip, self.element_bits):
+            self._count(op, count)
 
     def _vector_cycles(self, op: PlannedOp) -> int:
         vectors = ceil_div(op.reduction, self.chip.pu.vector_size)
