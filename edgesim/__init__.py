@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "lower": ("edgesim.pipeline.models", "lower_model"),
     "find_model": ("edgesim.pipeline.models", "find_model"),
+    "open_model": ("edgesim.pipeline.models", "open_model"),
     "load_trace": ("edgesim.ir.trace_file", "load_trace"),
     "save_trace": ("edgesim.ir.trace_file", "save_trace"),
     "Workload": ("edgesim.ir.workload", "Workload"),
@@ -41,6 +42,7 @@ __all__ = [
     "load_trace",
     "lower",
     "op_cycles",
+    "open_model",
     "save_trace",
     "simulate",
     "timeline",
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
     from edgesim.ir.workload import Workload as Workload
     from edgesim.pipeline.models import find_model as find_model
     from edgesim.pipeline.models import lower_model as lower
+    from edgesim.pipeline.models import open_model as open_model
     from edgesim.pipeline.simulate import simulate as simulate
     from edgesim.pipeline.timeline import timeline as timeline
     from edgesim.report import compare as compare

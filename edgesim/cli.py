@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from edgesim.ir.result import SimResult
 
 
+MODEL_HELP = "a zoo folder, local Hugging Face folder, .pt2 file, or name of a shipped model"
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 0 done, 1 interrupted output, 2 bad input."""
     parser = _parser()
@@ -78,7 +81,7 @@ def _add_demo(commands: Any) -> None:
 
 def _add_lower(commands: Any) -> None:
     parser = commands.add_parser("lower", help="lower a model to an op trace")
-    parser.add_argument("model", help="a zoo folder or name")
+    parser.add_argument("model", help=MODEL_HELP)
     parser.add_argument("-o", "--output", required=True, metavar="TRACE", help="such as t.npz")
     _json_option(parser)
     parser.set_defaults(run=_lower)
@@ -86,7 +89,7 @@ def _add_lower(commands: Any) -> None:
 
 def _add_record(commands: Any) -> None:
     parser = commands.add_parser("record", help="run a model over sentences into a workload")
-    parser.add_argument("model", help="a zoo folder or name")
+    parser.add_argument("model", help=MODEL_HELP)
     parser.add_argument("--sentences", required=True, metavar="FILE.tsv")
     parser.add_argument("-o", "--output", required=True, metavar="W.npz")
     _json_option(parser)
@@ -94,7 +97,7 @@ def _add_record(commands: Any) -> None:
 
 
 def _run_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("target", metavar="TRACE|MODEL", help="a trace file, zoo folder or name")
+    parser.add_argument("target", metavar="TRACE|MODEL", help=f"a trace file, {MODEL_HELP}")
     parser.add_argument("--set", action="append", default=[], metavar="path=value", dest="settings")
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--workload", metavar="W.npz")
@@ -179,9 +182,9 @@ def _demo(chosen: argparse.Namespace) -> None:
 
 def _lower(chosen: argparse.Namespace) -> None:
     from edgesim.ir.trace_file import save_trace
-    from edgesim.pipeline.models import find_model
+    from edgesim.pipeline.models import open_model
 
-    trace = find_model(chosen.model).lower()
+    trace = open_model(chosen.model).lower()
     save_trace(trace, Path(chosen.output))
     facts = {
         "trace": chosen.output, "model": trace.name, "model_class": trace.model_class,
@@ -198,9 +201,9 @@ def _lower(chosen: argparse.Namespace) -> None:
 
 
 def _record(chosen: argparse.Namespace) -> None:
-    from edgesim.pipeline.models import find_model
+    from edgesim.pipeline.models import open_model
 
-    workload = find_model(chosen.model).record(Path(chosen.sentences))
+    workload = open_model(chosen.model).record(Path(chosen.sentences))
     workload.save(Path(chosen.output))
     mean = float(workload.num_tokens.mean())
     _say(chosen, f"{chosen.output}: {len(workload)} sentences, {mean:.1f} tokens on average")
@@ -244,14 +247,18 @@ def _with_timeline(chosen: argparse.Namespace) -> SimResult:
 
 def _simulate(chosen: argparse.Namespace, chips: Sequence[str]) -> list[SimResult]:
     """One result per chip, for the trace, workload and exits that were asked for."""
+    from edgesim.pipeline.models import module_of
     from edgesim.pipeline.simulate import simulate
 
     trace, options = _request(chosen)
     loaded = [_chip(name, chosen.settings) for name in chips]
     return [
-        simulate(trace, chip, precision=chosen.precision if _is_gpu(chip) else None, **options)
+        simulate(
+            trace, chip, precision=chosen.precision if chip.kind == "gpu" else None,
+            model=module_of(chosen.target) if chip.kind == "host-cpu" else None, **options,
+        )
         for chip in loaded
-    ]
+    ]  # fmt: skip
 
 
 def _request(chosen: argparse.Namespace) -> tuple[OpTrace, dict[str, Any]]:
@@ -275,10 +282,6 @@ def _request(chosen: argparse.Namespace) -> tuple[OpTrace, dict[str, Any]]:
         "workload": workload, "exit_policy": policy, "pad_to": chosen.pad_to,
         "arithmetic": chosen.arithmetic,
     }  # fmt: skip
-
-
-def _is_gpu(chip: Chip) -> bool:
-    return chip.kind == "gpu"
 
 
 def _chip(name: str, settings: Sequence[str]) -> Chip:

@@ -25,7 +25,15 @@ Volts = Annotated[float, BeforeValidator(lambda v: parse_quantity(v, "volts")), 
 Bits = Annotated[int, BeforeValidator(lambda v: parse_whole(v, "bits")), Field(ge=8, le=4096)]
 Cycles = Annotated[int, Field(ge=0, le=10**6)]
 
-__all__ = ["STORAGE_MEDIA", "AcceleratorSpec", "Chip", "GpuSpec", "chip_content", "storage_family"]
+__all__ = [
+    "STORAGE_MEDIA",
+    "AcceleratorSpec",
+    "Chip",
+    "GpuSpec",
+    "HostCpuSpec",
+    "chip_content",
+    "storage_family",
+]
 
 VECTOR_SIZES = (2, 4, 8, 16, 32, 64)
 SFU_OPS = ("softmax", "layernorm", "add", "entropy")
@@ -267,10 +275,27 @@ class GpuSpec(Section):
     not_modelled: tuple[str, ...] = ()
 
 
-Chip = AcceleratorSpec | GpuSpec
-CHIP_KINDS: dict[str, type[AcceleratorSpec] | type[GpuSpec]] = {
+class HostCpuSpec(Section):
+    """The machine at hand: the model is run on it and timed, nothing is modelled."""
+
+    name: str
+    kind: Literal["host-cpu"]
+    description: str
+    repeats: Annotated[int, Field(ge=3, le=10_000)]
+    """Timed forward passes per sentence length; their median counts."""
+    warm_up: Annotated[int, Field(ge=0, le=1000)]
+    """Forward passes per length before the timed ones."""
+    threads: Annotated[int, Field(ge=1, le=1024)]
+    """Threads that torch may use."""
+    assumed: tuple[str, ...] = ()
+    not_modelled: tuple[str, ...] = ()
+
+
+Chip = AcceleratorSpec | GpuSpec | HostCpuSpec
+CHIP_KINDS: dict[str, type[AcceleratorSpec] | type[GpuSpec] | type[HostCpuSpec]] = {
     "accelerator": AcceleratorSpec,
     "gpu": GpuSpec,
+    "host-cpu": HostCpuSpec,
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from edgesim.ir.quantity import NOT_MEASURED, NOT_MODELLED
 from edgesim.ir.result import SimResult
 
 
@@ -21,6 +22,11 @@ def common_name(results: Sequence[SimResult], labels: Sequence[str], owners: Seq
         if label in owners:
             names.append(result.chip if mine <= set(owners) else label)
     return "; ".join(dict.fromkeys(names))
+
+
+def absent_text(result: SimResult) -> str:
+    """What stands for a figure that a result lacks: a machine that was timed measures the rest."""
+    return NOT_MEASURED if result.chip_kind == "host-cpu" else NOT_MODELLED
 
 
 def padding_text(result: SimResult) -> str:

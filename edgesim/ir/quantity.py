@@ -9,6 +9,7 @@ from edgesim.ir.interval import Interval
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"),
              (1e-6, "µ"), (1e-9, "n"), (1e-12, "p"))  # fmt: skip
 NOT_MODELLED = "not modelled"
+NOT_MEASURED = "not measured"
 PREFIXED_UNITS = ("s", "J", "J·s", "MAC/s", "B", "B/s", "W", "Hz")
 """Units that take an SI prefix; any other unit, such as mm² or %, is written as it is."""
 
@@ -38,18 +39,25 @@ def si_scale(value: float, unit: str) -> tuple[float, str]:
     return _PREFIXES[-1][0], _PREFIXES[-1][1] + unit
 
 
-def quantity_text(value: float | None, unit: str, digits: int = 3) -> str:
-    """A value with its unit, such as "1.23 ms"; None is "not modelled"."""
+def quantity_text(
+    value: float | None, unit: str, digits: int = 3, absent: str = NOT_MODELLED
+) -> str:
+    """A value with its unit, such as "1.23 ms"; `absent` stands for None."""
     if value is None:
-        return NOT_MODELLED
+        return absent
     factor, scaled_unit = si_scale(value, unit)
     return f"{digits_text(value / factor, digits)} {scaled_unit}".strip()
 
 
-def interval_text(interval: Interval | None, unit: str, digits: int = 3) -> str:
-    """A value with its range and unit, such as "1.23 [1.10, 1.42] ms"; no range where exact."""
+def interval_text(
+    interval: Interval | None, unit: str, digits: int = 3, absent: str = NOT_MODELLED
+) -> str:
+    """A value with its range and unit, such as "1.23 [1.10, 1.42] ms"; no range where exact.
+
+    `absent` stands for None.
+    """
     if interval is None:
-        return NOT_MODELLED
+        return absent
     if interval.low == interval.high:
         return quantity_text(interval.value, unit, digits)
     factor, scaled_unit = si_scale(interval.value or interval.high, unit)

@@ -6,7 +6,7 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +26,11 @@ class SentenceRow:
     exit_layer: int | None
     """1-based; None where the model has no off-ramps."""
     latency_s: float
-    energy_j: float
-    chip_energy_j: float
-    offchip_energy_j: float
-    host_energy_j: float
+    energy_j: float | None
+    """None, as the parts below, where energy was not measured."""
+    chip_energy_j: float | None
+    offchip_energy_j: float | None
+    host_energy_j: float | None
     prediction: int | None
     label: int | None
 
@@ -41,8 +42,9 @@ class BreakdownRow:
     group: str
     """`unit`, `kind` or `layer`."""
     name: str
-    energy_j: Interval
-    """Dynamic and static energy that belongs to this row; rows of one group sum to energy_j."""
+    energy_j: Interval | None
+    """Dynamic and static energy that belongs to this row; rows of one group sum to energy_j. None
+    where energy was not measured."""
     latency_s: float
     """Time: of a unit, busy time (units overlap); of a kind or layer, its share of the latency."""
     account: str = ""
@@ -107,12 +109,13 @@ class SimResult:
     average_exit_layer: float | None
     num_layers: int
     latency_s: Interval
-    energy_j: Interval
-    chip_energy_j: Interval
-    offchip_energy_j: Interval
-    host_energy_j: Interval
-    ideal_latency_s: float
-    """Mean roofline bound: no sentence can be faster on this chip."""
+    energy_j: Interval | None
+    """None, as its parts, where time was measured and energy was not: on the machine at hand."""
+    chip_energy_j: Interval | None
+    offchip_energy_j: Interval | None
+    host_energy_j: Interval | None
+    ideal_latency_s: float | None
+    """Mean roofline bound: no sentence can be faster on this chip; None without a roofline."""
     area_mm2: Interval | None
     """None where nothing of the area is modelled, as for a GPU."""
     area_parts_mm2: Mapping[str, Interval]
@@ -120,12 +123,12 @@ class SimResult:
     breakdown: tuple[BreakdownRow, ...]
     bottlenecks: tuple[LayerBottleneck, ...]
     roofline: tuple[RooflinePoint, ...]
-    peak_macs_per_s: float
-    memory_bytes_per_s: float
+    peak_macs_per_s: float | None
+    memory_bytes_per_s: float | None
     spilled_bytes: float
     """Bytes of weights, embeddings and activations that rest behind their first medium."""
-    traffic_over_compulsory: float
-    """Storage traffic as a multiple of the compulsory traffic."""
+    traffic_over_compulsory: float | None
+    """Storage traffic as a multiple of the compulsory traffic; None where none was counted."""
     schedule_range_s: Mapping[str, float]
     """Mean latency under every schedule of the special function unit; empty for a GPU."""
     operating_points: tuple[str, ...]
@@ -137,16 +140,24 @@ class SimResult:
     """Content hashes of trace, chip, workload and technology tables."""
     notes: tuple[str, ...] = ()
     """What the mapper did that a reader should know, such as spills."""
+    time_parts_s: Mapping[str, float] = field(default_factory=dict)
+    """Mean time of each part of the work where nothing overlaps; empty where units overlap."""
     schema_version: int = SCHEMA_VERSION
 
     @property
-    def energy_delay_js(self) -> Interval:
-        """Energy-delay product of the mean sentence, joule seconds."""
-        return self.energy_j.times(self.latency_s)
+    def energy_delay_js(self) -> Interval | None:
+        """Energy-delay product of the mean sentence, joule seconds; None without energy."""
+        return None if self.energy_j is None else self.energy_j.times(self.latency_s)
 
-    def percentile(self, column: str, share: float) -> float:
-        """Percentile of a per-sentence column by the nearest rank: the ⌈share · count⌉-th value."""
-        values = sorted(float(getattr(row, column)) for row in self.sentences)
+    def percentile(self, column: str, share: float) -> float | None:
+        """Percentile of a per-sentence column by the nearest rank: the ⌈share · count⌉-th value.
+
+        None for a column that was not measured.
+        """
+        column_values = [getattr(row, column) for row in self.sentences]
+        if any(value is None for value in column_values):
+            return None
+        values = sorted(float(value) for value in column_values)
         rank = math.ceil(round(share * len(values), 9))
         return values[min(len(values), max(1, rank)) - 1]
 
@@ -176,7 +187,8 @@ class SimResult:
             unit = column.rsplit("_", 1)[1]
             record[f"{short}_p50_{unit}"] = self.percentile(column, 0.50)
             record[f"{short}_p95_{unit}"] = self.percentile(column, 0.95)
-        record["energy_delay_js"] = self.energy_delay_js.value
+        product = self.energy_delay_js
+        record["energy_delay_js"] = None if product is None else product.value
         return {key: _plain(value) for key, value in record.items()}
 
     def save(self, path: Path) -> None:

@@ -57,10 +57,13 @@ def wilson(right: int, count: int) -> Accuracy:
 
 
 def sentence_rows(
-    asked: RunInput, latency_s: NDArray[np.float64], chip_j: NDArray[np.float64],
-    offchip_j: NDArray[np.float64], host_j: NDArray[np.float64],
+    asked: RunInput, latency_s: NDArray[np.float64], chip_j: NDArray[np.float64] | None,
+    offchip_j: NDArray[np.float64] | None, host_j: NDArray[np.float64] | None,
 ) -> tuple[SentenceRow, ...]:  # fmt: skip
-    """One row per sentence, from nominal columns."""
+    """One row per sentence, from nominal columns; None for energies that were not measured."""
+    parts = (chip_j, offchip_j, host_j)
+    measured = [part for part in parts if part is not None]
+    total = sum(measured[1:], measured[0]) if len(measured) == len(parts) else None
     answers = predictions(asked)
     labels = None if asked.workload is None else asked.workload.labels
     return tuple(
@@ -68,12 +71,16 @@ def sentence_rows(
             num_tokens=int(asked.num_tokens[i]),
             exit_layer=int(asked.exit_layers[i]) if asked.trace.has_exits else None,
             latency_s=float(latency_s[i]),
-            energy_j=float(chip_j[i] + offchip_j[i] + host_j[i]),
-            chip_energy_j=float(chip_j[i]),
-            offchip_energy_j=float(offchip_j[i]),
-            host_energy_j=float(host_j[i]),
+            energy_j=_at(total, i),
+            chip_energy_j=_at(chip_j, i),
+            offchip_energy_j=_at(offchip_j, i),
+            host_energy_j=_at(host_j, i),
             prediction=None if answers is None else int(answers[i]),
             label=None if labels is None else int(labels[i]),
         )
         for i in range(len(asked.num_tokens))
     )
+
+
+def _at(column: NDArray[np.float64] | None, row: int) -> float | None:
+    return None if column is None else float(column[row])

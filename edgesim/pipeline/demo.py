@@ -12,6 +12,7 @@ from tqdm import tqdm
 from edgesim.errors import InputError
 from edgesim.hw.loader import load_chip
 from edgesim.ir.exits import EntropyExit
+from edgesim.ir.interval import Interval
 from edgesim.ir.optrace import OpTrace
 from edgesim.ir.result import SimResult
 from edgesim.ir.workload import Workload
@@ -125,11 +126,17 @@ def _sizes(
             mine = simulate(trace, load_chip(name), workload=recorded, exit_policy=policy)
         rows.append(
             ChipAgainstBaseline(
-                name, mine.latency_s.over(gpu.latency_s), mine.energy_j.over(gpu.energy_j)
+                name, mine.latency_s.over(gpu.latency_s), _energy(mine).over(_energy(gpu))
             )
         )
         bar.update()
     return tuple(rows)
+
+
+def _energy(result: SimResult) -> Interval:
+    """Energy of a simulated chip, which is never absent."""
+    assert result.energy_j is not None
+    return result.energy_j
 
 
 def _live(
@@ -155,7 +162,7 @@ def _live_section(texts: tuple[str, ...], live: SimResult, recorded: SimResult) 
         f"average exit layer {live.average_exit_layer:.2f} "
         f"(recorded sentences {recorded.average_exit_layer:.2f}), accuracy {live.accuracy:.1%} "
         f"[{live.accuracy_low:.1%}, {live.accuracy_high:.1%}], mean latency "
-        f"{live.latency_s.value * 1e3:.3f} ms, mean energy {live.energy_j.value * 1e6:.0f} µJ.\n\n"
+        f"{live.latency_s.value * 1e3:.3f} ms, mean energy {_energy(live).value * 1e6:.0f} µJ.\n\n"
         f"Wrong answers: {len(wrong)}\n\n" + "\n".join(wrong)
     )
     return Section("Live sentences", body.rstrip())

@@ -29,7 +29,8 @@ def simulate_gpu_chip(
     if chosen not in chip.precisions:
         raise InputError(f"precision {chosen!r}; {chip.name} has {', '.join(chip.precisions)}")
     exits = asked.exit_layers if asked.early_exit else None
-    run = simulate_gpu(asked.trace, chip, asked.num_tokens, exits, technology, chosen, dense=False)
+    dense = not asked.trace.masks
+    run = simulate_gpu(asked.trace, chip, asked.num_tokens, exits, technology, chosen, dense)
     latency, chip_j, offchip_j = (
         _mean(values) for values in (run.latency_s, run.chip_energy_j, run.offchip_energy_j)
     )
@@ -55,12 +56,12 @@ def simulate_gpu_chip(
         sentences=sentence_rows(
             asked, run.latency_s[0], run.chip_energy_j[0], run.offchip_energy_j[0], host
         ),
-        breakdown=run.breakdown, bottlenecks=(), roofline=(),
+        breakdown=run.breakdown, bottlenecks=(), roofline=run.roofline,
         peak_macs_per_s=peak_macs, memory_bytes_per_s=bandwidth,
         spilled_bytes=0.0, traffic_over_compulsory=1.0, schedule_range_s={},
         operating_points=(f"{chip.device}, {chosen}",),
-        sources=run.sources, assumed=(*chip.assumed, *run.assumed), fitted=(),
-        not_modelled=(*chip.not_modelled, "area of the GPU", *run.not_modelled),
+        sources=run.sources, assumed=run.assumed, fitted=(),
+        not_modelled=("area of the GPU", *run.not_modelled),
         inputs=input_hashes(asked, chip, technology), notes=run.notes,
     )  # fmt: skip
 

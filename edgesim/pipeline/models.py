@@ -1,10 +1,15 @@
-"""Models by name or path: their traces, recorded workloads, and live recording."""
+"""Models by path or name: their traces, recorded workloads, and live recording.
+
+A path that exists comes first: a zoo folder, a local Hugging Face folder, or a `.pt2` file; then
+the name of a shipped model.
+"""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +25,35 @@ from edgesim.paths import zoo_path
 CONFIG = "config.json"
 TRACE = "trace.npz"
 WORKLOAD = "dev_workload.npz"
+TOKENIZER = "tokenizer.json"
+EXPORTED = ".pt2"
+
+
+class ModelSource(Protocol):
+    """A model that can be lowered; some can also read sentences."""
+
+    @property
+    def path(self) -> Path:
+        """Folder or file."""
+
+    @property
+    def name(self) -> str:
+        """The folder's or file's name."""
+
+    def trace(self) -> OpTrace:
+        """A stored trace, else the model lowered now."""
+
+    def lower(self) -> OpTrace:
+        """The trace of the stored weights, lowered now."""
+
+    def workload(self) -> Workload | None:
+        """The workload that was recorded with the model; None where there is none."""
+
+    def record(self, sentences: Path) -> Workload:
+        """Run the model over a TSV of sentences; InputError where it cannot read text."""
+
+    def module(self) -> Any:
+        """The torch module; InputError where running it is not offered."""
 
 
 @dataclass(frozen=True)
@@ -42,19 +76,25 @@ class ModelFolder:
         stored = self.path / TRACE
         return load_trace(stored) if stored.is_file() else self.lower()
 
+    def module(self) -> Any:
+        """The stored weights, decoded, as a torch module."""
+        from edgesim.compress.zoo import load_zoo_model
+
+        return load_zoo_model(self.path)
+
     def lower(self) -> OpTrace:
         """The trace of the stored weights, lowered now."""
-        from edgesim.compress.zoo import load_zoo_model
         from edgesim.compress.zoo_config import load_zoo_config
         from edgesim.lowering import lower
 
         config = load_zoo_config(self.path)
-        model = load_zoo_model(self.path)
         counts: NDArray[np.int64] | None = None
         if (self.path / TOKEN_COUNTS).is_file():
             counts = load_token_counts(self.path / TOKEN_COUNTS)
         weight_format = config.weight_format.number_format.name
-        return lower(model, name=self.name, weight_format=weight_format, token_counts=counts)
+        return lower(
+            self.module(), name=self.name, weight_format=weight_format, token_counts=counts
+        )
 
     def record(self, sentences: Path) -> Workload:
         """Run the model over a TSV of sentences: lengths, entropies, logits, labels."""
@@ -79,25 +119,139 @@ class ModelFolder:
         return dict(load_zoo_config(self.path).thresholds_nats)
 
 
+@dataclass(frozen=True)
+class HuggingFaceFolder:
+    """A folder of `save_pretrained`: config.json, model.safetensors, perhaps tokenizer.json."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.path.resolve().name
+
+    def module(self) -> Any:
+        """The encoder, with its classifier where it has one."""
+        from edgesim.lowering.hugging_face import load_hugging_face
+
+        return load_hugging_face(self.path)
+
+    def lower(self) -> OpTrace:
+        """The trace of the stored weights, lowered now."""
+        from edgesim.lowering import lower
+
+        return lower(self.module(), name=self.name)
+
+    def trace(self) -> OpTrace:
+        """The same: nothing is stored in the folder."""
+        return self.lower()
+
+    def workload(self) -> None:
+        """Nothing is recorded in such a folder."""
+
+    def record(self, sentences: Path) -> Workload:
+        """Run the classifier over a TSV of sentences: lengths, logits, labels; no exits."""
+        from edgesim.compress.record_classifier import record_classifier
+        from edgesim.compress.text import load_tokenizer, read_tsv
+
+        text = read_tsv(sentences)
+        tokenizer = load_tokenizer(self.path / TOKENIZER)
+        return record_classifier(
+            self.module(), tokenizer, text, name=sentences.stem, model_name=self.name
+        )
+
+
+@dataclass(frozen=True)
+class ExportedFile:
+    """A `.pt2` file of `torch.export.save`; it is lowered, never run."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The file's name without its ending."""
+        return self.path.stem
+
+    def module(self) -> Any:
+        """Not offered: running it would compile source text from the file."""
+        raise InputError(
+            f"{self.path}: an exported file is lowered, not run; name a zoo or Hugging Face folder"
+        )
+
+    def lower(self) -> OpTrace:
+        """The trace of the exported program."""
+        from edgesim.lowering.pt2 import lower_pt2
+
+        return lower_pt2(self.path)
+
+    def trace(self) -> OpTrace:
+        """The same: nothing is stored beside the program."""
+        return self.lower()
+
+    def workload(self) -> None:
+        """Nothing is recorded in such a file."""
+
+    def record(self, sentences: Path) -> Workload:
+        """Not offered: the file holds no tokenizer."""
+        raise InputError(
+            f"{self.path}: an exported file holds no tokenizer for {sentences}; run it with "
+            "--pad-to N"
+        )
+
+
+def open_model(name: str | Path) -> ModelSource:
+    """A model by path, else a shipped model by name; InputError where neither exists."""
+    path = Path(name)
+    if path.is_dir():
+        return HuggingFaceFolder(path) if _is_hugging_face(path) else find_model(path)
+    if path.is_file() and path.suffix == EXPORTED:
+        return ExportedFile(path)
+    if path.suffix == EXPORTED:
+        raise InputError(f"{path}: no such file")
+    return find_model(name)
+
+
 def find_model(name: str | Path) -> ModelFolder:
     """A zoo folder by path, else a shipped model by name; InputError where neither exists."""
     path = Path(name)
     if path.is_dir():
         if not (path / CONFIG).is_file():
-            raise InputError(f"{path}: no zoo folder, it lacks {CONFIG}")
+            raise InputError(f"{path}: no model folder, it lacks {CONFIG}")
+        if _is_hugging_face(path):
+            raise InputError(f"{path}: a Hugging Face folder, where a zoo folder is wanted")
         return ModelFolder(path)
     if path.exists():
-        raise InputError(f"{path}: a file, where a zoo folder or the name of a model is wanted")
+        raise InputError(
+            f"{path}: a file, where a zoo or Hugging Face folder, a {EXPORTED} file or the name "
+            "of a model is wanted"
+        )
     return ModelFolder(zoo_path(str(name)))
 
 
-def open_trace(target: str | Path) -> tuple[OpTrace, ModelFolder | None]:
+def _is_hugging_face(folder: Path) -> bool:
+    """Whether config.json states a model type, as `save_pretrained` writes it."""
+    try:
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(config, dict) and "model_type" in config
+
+
+def open_trace(target: str | Path) -> tuple[OpTrace, ModelSource | None]:
     """A trace file, or a model with its trace."""
     path = Path(target)
-    if path.is_file() or path.suffix == ".npz":
+    if path.suffix != EXPORTED and (path.is_file() or path.suffix == ".npz"):
         return load_trace(path), None
-    folder = find_model(target)
-    return folder.trace(), folder
+    source = open_model(target)
+    return source.trace(), source
+
+
+def module_of(target: str | Path) -> Any:
+    """The torch module behind a model; None for a trace file, which has no weights."""
+    path = Path(target)
+    if path.suffix != EXPORTED and (path.is_file() or path.suffix == ".npz"):
+        return None
+    return open_model(target).module()
 
 
 def lower_model(model: Any, example_inputs: Any = None, **options: Any) -> OpTrace:

@@ -10,15 +10,17 @@ from numpy.typing import NDArray
 
 from edgesim.energy import price
 from edgesim.errors import InputError
-from edgesim.hw.spec import AcceleratorSpec, Chip, GpuSpec
+from edgesim.hw.spec import AcceleratorSpec, Chip, GpuSpec, HostCpuSpec
 from edgesim.ir.exits import EntropyExit
 from edgesim.ir.optrace import OpTrace
 from edgesim.ir.result import SimResult
 from edgesim.ir.run import SimulationRun
 from edgesim.ir.workload import Workload
+from edgesim.mapping.artifact import mapper_for
 from edgesim.mapping.planner import Mapper
 from edgesim.pipeline import summary
 from edgesim.pipeline.gpu import simulate_gpu_chip
+from edgesim.pipeline.host_cpu import measure_host_cpu
 from edgesim.sim.workload_run import WorkloadSimulator
 from edgesim.tech import Technology, load_technology
 
@@ -41,18 +43,21 @@ def simulate(
     trace: OpTrace, chip: Chip, *, workload: Workload | None = None,
     exit_policy: EntropyExit | None = None, pad_to: int | None = None,
     arithmetic: str = "float32", precision: str | None = None,
-    technology: Technology | None = None,
+    technology: Technology | None = None, model: Any = None,
 ) -> SimResult:  # fmt: skip
     """Energy, latency, area and accuracy of a trace on a chip, per sentence.
 
     Without a workload one sentence of `pad_to` tokens runs at full depth. Without an exit policy
-    only the last off-ramp runs. `precision` chooses the row of a GPU. Raises InputError for
+    only the last off-ramp runs. `precision` chooses the row of a GPU. `model` is the
+    torch module behind the trace; only a chip of kind `host-cpu` runs it. Raises InputError for
     settings that do not fit together, InfeasibleError where the trace does not fit the chip.
     """
     asked = prepare(trace, workload, exit_policy, pad_to, arithmetic)
     tables = technology if technology is not None else load_technology()
     if isinstance(chip, GpuSpec):
         return simulate_gpu_chip(asked, chip, tables, precision)
+    if isinstance(chip, HostCpuSpec):
+        return measure_host_cpu(asked, chip, tables, model)
     if precision is not None:
         raise InputError(f"precision {precision!r} belongs to a GPU; {chip.name} is none")
     return play(asked, chip, tables).result()
@@ -72,6 +77,7 @@ def prepare(
         "exit_threshold": None if exit_policy is None else exit_policy.threshold,
         "pad_to": pad_to,
         "arithmetic": arithmetic,
+        "weights": "compressed" if trace.masks else "dense",
         "workload": None if workload is None else workload.name,
     }
     if not trace.has_exits:
@@ -141,7 +147,7 @@ class PlayedRun:
 
 def play(asked: RunInput, chip: AcceleratorSpec, technology: Technology) -> PlayedRun:
     """Map the trace and simulate every sentence."""
-    mapper = Mapper(asked.trace, chip)
+    mapper = mapper_for(asked.trace, chip)
     simulator = WorkloadSimulator(mapper, chip, technology)
     ids = None if asked.workload is None else asked.workload.token_ids
     run = simulator.run(asked.num_tokens, asked.exit_layers, asked.early_exit, ids)

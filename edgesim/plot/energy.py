@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from edgesim.ir.interval import Interval
-from edgesim.ir.quantity import interval_text, si_scale
+from edgesim.ir.quantity import NOT_MEASURED, interval_text, si_scale
 from edgesim.ir.result import BreakdownRow, SimResult
 from edgesim.plot.style import (
     FONT_SIZE,
@@ -41,15 +41,17 @@ CUT_FACTOR = 6.0
 def energy_by_unit_data(results: Results, labels: Sequence[str] | None = None) -> pd.DataFrame:
     """Mean energy per sentence by unit: columns result, account, unit, energy_j, low_j, high_j.
 
-    Rows are ordered chip, off-chip memory, host; per result they sum to its mean energy.
+    Rows are ordered chip, off-chip memory, host; per result they sum to its mean energy. A result
+    whose energy was not measured has no rows.
     """
     rows = [
-        (label, account_of(row), row.name, row.energy_j.value, row.energy_j.low, row.energy_j.high)
+        (label, account_of(row), row.name, energy.value, energy.low, energy.high)
         for label, result in labelled(results, labels)
         for row in sorted(
             (row for row in result.breakdown if row.group == "unit"),
             key=lambda row: ACCOUNTS.index(account_of(row)),
         )
+        if (energy := row.energy_j) is not None
     ]
     columns = ["result", "account", "unit", "energy_j", "low_j", "high_j"]
     frame = pd.DataFrame(rows, columns=columns)
@@ -84,7 +86,7 @@ def plot_energy_by_unit(
     ax = axes_or_new(ax, energy_height_inches(results))
     shown = {label: one.chip_energy_j if chip_only else one.energy_j for label, one in pairs}
     frame = frame[frame["account"] == "chip"] if chip_only else frame
-    totals = {label: energy.value for label, energy in shown.items()}
+    totals = {label: energy.value if energy else 0.0 for label, energy in shown.items()}
     limit = _cut_at(list(totals.values()))
     whole = frame[frame["result"].map(totals) <= limit]
     drawn = _merge_small(whole, totals)
@@ -109,17 +111,19 @@ def plot_energy_by_unit(
     return ax
 
 
-def _bar_text(energy: Interval, result: SimResult | None, cut: bool) -> str:
+def _bar_text(energy: Interval | None, result: SimResult | None, cut: bool) -> str:
     """Total with range, that the bar is cut where it is, and how a whole result splits."""
+    if energy is None:
+        return NOT_MEASURED
     text = interval_text(energy, "J") + (" (bar cut)" if cut else "")
     if result is None:
         return text
     parts = (result.chip_energy_j, result.offchip_energy_j, result.host_energy_j)
-    total = result.energy_j.value or 1.0
+    total = (result.energy_j.value if result.energy_j else 0.0) or 1.0
     split = ", ".join(
         f"{words} {_percent(100 * part.value / total)} %"
         for words, part in zip(("chip", "off-chip", "host"), parts, strict=True)
-        if part.value > 0
+        if part is not None and part.value > 0
     )
     return f"{text}\n{split}"
 

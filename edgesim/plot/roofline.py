@@ -54,11 +54,19 @@ def roofline_data(results: Results, labels: Sequence[str] | None = None) -> pd.D
             traffic = point.traffic_bytes
             intensity = point.macs / traffic if traffic > 0 else math.inf
             rate = point.macs / point.latency_s if point.latency_s > 0 else 0.0
-            reach = result.memory_bytes_per_s * intensity if point.macs > 0 else 0.0
-            attainable = min(result.peak_macs_per_s, reach)
+            peak, bandwidth = roof_of(result)
+            reach = bandwidth * intensity if point.macs > 0 else 0.0
+            attainable = min(peak, reach)
             rows.append((label, point.name, point.macs, traffic, point.latency_s, intensity,
                          rate, attainable))  # fmt: skip
     return pd.DataFrame(rows, columns=COLUMNS).astype(dict.fromkeys(COLUMNS[2:], float))
+
+
+def roof_of(result: SimResult) -> tuple[float, float]:
+    """Peak MAC/s and byte/s of a result; (nan, nan) where it has no roofline."""
+    if result.peak_macs_per_s is None or result.memory_bytes_per_s is None:
+        return math.nan, math.nan
+    return result.peak_macs_per_s, result.memory_bytes_per_s
 
 
 def plot_roofline(
@@ -66,18 +74,19 @@ def plot_roofline(
 ) -> Axes:
     """Log-log axes with the attainable line of each chip and a point per op kind.
 
-    Results without roofline points are left out where others have some. A kind without traffic
-    stands at the right edge as an arrow; kinds without multiply-accumulates cannot be shown and
-    are named below.
+    Results without a roofline, or without points where others have some, are left out. A kind
+    without traffic stands at the right edge as an arrow; kinds without multiply-accumulates cannot
+    be shown and are named below.
     """
     pairs = labelled(results, labels)
-    pairs = tuple(pair for pair in pairs if pair[1].roofline) or pairs
+    with_roof = tuple(pair for pair in pairs if pair[1].peak_macs_per_s is not None)
+    pairs = tuple(pair for pair in with_roof if pair[1].roofline) or with_roof
     frame = roofline_data([result for _, result in pairs], [label for label, _ in pairs])
     shown = frame[(frame["macs"] > 0) & (frame["macs_per_s"] > 0)]
     ax = axes_or_new(ax, HEIGHT_INCHES)
     ax.set_xscale("log")
     ax.set_yscale("log")
-    ridges = [result.peak_macs_per_s / result.memory_bytes_per_s for _, result in pairs]
+    ridges = [peak / bandwidth for peak, bandwidth in (roof_of(result) for _, result in pairs)]
     left, right = _x_range(shown, ridges)
     _draw_roofs(ax, [result for _, result in pairs], left, right)
     texts = []
@@ -99,7 +108,7 @@ def _draw_roofs(ax: Axes, results: Sequence[SimResult], left: float, right: floa
     """One attainable line per chip; runs on one chip share it."""
     roofs: dict[tuple[float, float], list[str]] = {}
     for result in results:
-        names = roofs.setdefault((result.peak_macs_per_s, result.memory_bytes_per_s), [])
+        names = roofs.setdefault(roof_of(result), [])
         names += [result.chip] if result.chip not in names else []
     x = np.geomspace(left, right, 200)
     for (peak, bandwidth), names in roofs.items():
@@ -140,7 +149,7 @@ def _x_range(shown: pd.DataFrame, ridges: Sequence[float]) -> tuple[float, float
 
 
 def _y_range(shown: pd.DataFrame, pairs: Sequence[tuple[str, Any]]) -> tuple[float, float]:
-    peaks = [result.peak_macs_per_s / MACS_PER_GMAC for _, result in pairs]
+    peaks = [roof_of(result)[0] / MACS_PER_GMAC for _, result in pairs] or [1.0]
     rates = [float(rate) / MACS_PER_GMAC for rate in shown["macs_per_s"]]
     room = 10**DECADES_AROUND
     return min([*rates, *peaks]) / room, max([*rates, *peaks]) * room * 2

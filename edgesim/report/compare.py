@@ -10,7 +10,7 @@ import pandas as pd
 
 from edgesim.errors import InputError
 from edgesim.ir.interval import Interval
-from edgesim.ir.labels import distinct_labels, exit_text, padding_text, settings_text
+from edgesim.ir.labels import absent_text, distinct_labels, exit_text, padding_text, settings_text
 from edgesim.ir.quantity import (
     digits_text,
     interval_text,
@@ -106,9 +106,14 @@ class Comparison:
             _put(record, name, getattr(result, name))
         mine = {line.quantity: line.ratio for line in self.ratios if line.result == record["label"]}
         for quantity, _ in RATIO_QUANTITIES:
-            ratio = Interval.exact(1.0) if index == self.baseline else mine[quantity]
+            ratio = _one(result, quantity) if index == self.baseline else mine[quantity]
             _put(record, quantity.replace(" ", "_").replace("-", "_") + "_ratio", ratio)
         return record
+
+
+def _one(result: SimResult, quantity: str) -> Interval | None:
+    """The baseline's ratio to itself; None for what it lacks."""
+    return None if dict(RATIO_QUANTITIES)[quantity](result) is None else Interval.exact(1.0)
 
 
 def compare(results: Sequence[SimResult], baseline: int = 0) -> Comparison:
@@ -155,7 +160,7 @@ def accuracy_text(result: SimResult) -> str:
 
 
 def _column(result: SimResult) -> dict[str, str]:
-    settings = result.settings
+    settings, absent = result.settings, absent_text(result)
     exits = "n/a" if result.average_exit_layer is None else digits_text(result.average_exit_layer)
     return {
         "model": result.model,
@@ -167,21 +172,21 @@ def _column(result: SimResult) -> dict[str, str]:
         "latency, p50 / p95": " / ".join(
             quantity_text(result.percentile("latency_s", share), "s") for share in (0.50, 0.95)
         ),
-        "roofline bound, mean": quantity_text(result.ideal_latency_s, "s"),
-        "energy, mean": interval_text(result.energy_j, "J"),
-        "  chip": _part_text(result.chip_energy_j, result.energy_j),
-        "  off-chip memory": _part_text(result.offchip_energy_j, result.energy_j),
-        "  host": _part_text(result.host_energy_j, result.energy_j),
-        "energy-delay product": interval_text(result.energy_delay_js, "J·s"),
+        "roofline bound, mean": quantity_text(result.ideal_latency_s, "s", absent="n/a"),
+        "energy, mean": interval_text(result.energy_j, "J", absent=absent),
+        "  chip": _part_text(result.chip_energy_j, result.energy_j, absent),
+        "  off-chip memory": _part_text(result.offchip_energy_j, result.energy_j, absent),
+        "  host": _part_text(result.host_energy_j, result.energy_j, absent),
+        "energy-delay product": interval_text(result.energy_delay_js, "J·s", absent=absent),
         "average exit layer": f"{exits} of {result.num_layers}",
         "accuracy (95 % interval)": accuracy_text(result),
-        "area": interval_text(result.area_mm2, "mm²"),
+        "area": interval_text(result.area_mm2, "mm²", absent=absent),
     }
 
 
-def _part_text(part: Interval, whole: Interval) -> str:
-    if whole.value <= 0 or part.value <= 0:
-        return interval_text(part, "J")
+def _part_text(part: Interval | None, whole: Interval | None, absent: str) -> str:
+    if part is None or whole is None or whole.value <= 0 or part.value <= 0:
+        return interval_text(part, "J", absent=absent)
     percent = 100 * part.value / whole.value
     return f"{interval_text(part, 'J')} ({f'{percent:.0f}' if percent >= 0.5 else '<1'} %)"
 
@@ -206,7 +211,13 @@ def _caveats(results: Sequence[SimResult], labels: Sequence[str]) -> tuple[str, 
                 f"{label}: {value}" for label, value in zip(labels, values, strict=True)
             )
             lines.append(f"{words} differ, so the figures are not of the same work ({said})")
-    if len({result.chip_kind for result in results}) > 1:
+    kinds = {result.chip_kind for result in results}
+    if "host-cpu" in kinds:
+        lines.append(
+            "latency of a host-cpu is measured on the machine at hand, that of other chips is "
+            "simulated; energy of a host-cpu is not measured"
+        )
+    if len(kinds - {"host-cpu"}) > 1:
         lines.append(
             "chip energy of a GPU is that of its processor rails, without DRAM; chip energy of an "
             "accelerator is everything on the die"

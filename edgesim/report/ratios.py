@@ -12,7 +12,7 @@ from edgesim.ir.quantity import digits_text, interval_text
 from edgesim.ir.result import SimResult
 
 CONFIDENCE = 0.95
-RATIO_QUANTITIES: tuple[tuple[str, Callable[[SimResult], Interval]], ...] = (
+RATIO_QUANTITIES: tuple[tuple[str, Callable[[SimResult], Interval | None]], ...] = (
     ("latency", lambda result: result.latency_s),
     ("energy", lambda result: result.energy_j),
     ("energy-delay product", lambda result: result.energy_delay_js),
@@ -28,14 +28,16 @@ class RatioLine:
     result: str
     baseline: str
     ratio: Interval | None
-    """Its ends as `ratio_of` takes them; None where the baseline may be 0."""
+    """Its ends as `ratio_of` takes them; None where the baseline may be 0 or a side is absent."""
+    reason: str = "the baseline may be zero"
+    """Why there is no ratio."""
 
     @property
     def text(self) -> str:
         """The line in words; names both sides."""
         sides = f"{self.quantity}: {self.result} / {self.baseline}"
         if self.ratio is None:
-            return f"{sides} = n/a, the baseline may be zero"
+            return f"{sides} = n/a, {self.reason}"
         return f"{sides} = {interval_text(self.ratio, '')}; {times_text(self.ratio)}"
 
 
@@ -82,13 +84,15 @@ def times_text(ratio: Interval) -> str:
     return "undecided, the range holds 1"
 
 
-def ratio_of(numerator: Interval, denominator: Interval, same_sources: bool) -> Interval | None:
-    """The quotient of two intervals; None where the denominator may be zero.
+def ratio_of(
+    numerator: Interval | None, denominator: Interval | None, same_sources: bool
+) -> Interval | None:
+    """The quotient of two intervals; None where one is absent or the denominator may be zero.
 
     Ends are the extreme quotients of independent ranges. Where both sides rest on the same
     sources, the same end is taken on both sides: what is dear for one is dear for the other.
     """
-    if denominator.low <= 0:
+    if numerator is None or denominator is None or denominator.low <= 0:
         return None
     if not same_sources:
         return numerator.over(denominator)
@@ -107,6 +111,11 @@ def share_sources(result: SimResult, reference: SimResult) -> bool:
     return all(result.inputs.get(n) == reference.inputs.get(n) for n in ("chip", "technology"))
 
 
+def _reason(mine: Interval | None, other: Interval | None) -> dict[str, str]:
+    """Why a ratio is missing, where a side of it is."""
+    return {"reason": "not measured on both sides"} if mine is None or other is None else {}
+
+
 def ratio_lines(
     results: Sequence[SimResult], labels: Sequence[str], baseline: int
 ) -> tuple[RatioLine, ...]:
@@ -116,6 +125,7 @@ def ratio_lines(
         RatioLine(
             name, label, labels[baseline],
             ratio_of(read(result), read(reference), share_sources(result, reference)),
+            **_reason(read(result), read(reference)),
         )
         for position, (result, label) in enumerate(zip(results, labels, strict=True))
         if position != baseline

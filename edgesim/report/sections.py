@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from edgesim.ir.labels import common_name, padding_text
+from edgesim.ir.labels import absent_text, common_name, padding_text
 from edgesim.ir.quantity import (
     NOT_MODELLED,
     digits_text,
@@ -16,6 +16,10 @@ from edgesim.ir.result import BreakdownRow, SimResult
 from edgesim.report.table import markdown_list, markdown_table
 
 GROUP_TITLES = (("unit", "By unit"), ("kind", "By op kind"), ("layer", "By layer"))
+NO_BOTTLENECKS = {
+    "gpu": "n/a: a GPU is modelled kernel by kernel",
+    "host-cpu": "n/a: the machine at hand was timed as a whole",
+}
 ACCOUNT_WORDS = {"chip": "chip", "offchip": "off-chip memory", "host": "host"}
 
 
@@ -47,8 +51,7 @@ def bottleneck_section(results: Sequence[SimResult], labels: Sequence[str]) -> s
                row.dma_busy_fraction, row.exposed_dma_fraction))]
             for row in result.bottlenecks
         ]  # fmt: skip
-        is_gpu = result.chip_kind == "gpu"
-        told = "n/a: a GPU is modelled kernel by kernel" if is_gpu else markdown_table(header, rows)
+        told = NO_BOTTLENECKS.get(result.chip_kind) or markdown_table(header, rows)
         blocks.append(f"### {label}\n\n{told}")
     return "\n\n".join(blocks)
 
@@ -65,14 +68,14 @@ def breakdown_section(results: Sequence[SimResult], labels: Sequence[str]) -> st
 
 
 def _breakdown_table(rows: Sequence[BreakdownRow], group: str, result: SimResult) -> str:
-    total = result.energy_j.value
+    total = 0.0 if result.energy_j is None else result.energy_j.value
     with_account = group == "unit" and any(row.account for row in rows)
     time_header = "busy time" if group == "unit" else "time"
     header = [group, *(["counted as"] if with_account else []), "energy", "share", time_header]
     cells = [
         [row.name, *([ACCOUNT_WORDS.get(row.account, row.account)] if with_account else []),
-         interval_text(row.energy_j, "J"),
-         percent_text(row.energy_j.value / total if total else None),
+         interval_text(row.energy_j, "J", absent=absent_text(result)),
+         percent_text(row.energy_j.value / total if total and row.energy_j else None),
          quantity_text(row.latency_s, "s")]
         for row in rows
     ]  # fmt: skip
@@ -83,10 +86,11 @@ def storage_section(results: Sequence[SimResult], labels: Sequence[str]) -> str:
     """Area parts, spills, traffic and operating points, and what the mapper noted."""
     header = ["", "area", "spilled", "traffic / compulsory", "mean / roofline bound"]
     rows = [
-        [label, interval_text(result.area_mm2, "mm²"),
-         quantity_text(result.spilled_bytes, "B"), digits_text(result.traffic_over_compulsory),
+        [label, interval_text(result.area_mm2, "mm²", absent=absent_text(result)),
+         quantity_text(result.spilled_bytes, "B"),
+         quantity_text(result.traffic_over_compulsory, "", absent="n/a"),
          digits_text(result.latency_s.value / result.ideal_latency_s)
-         if result.ideal_latency_s > 0 else "n/a"]
+         if result.ideal_latency_s else "n/a"]
         for result, label in zip(results, labels, strict=True)
     ]  # fmt: skip
     parts = [

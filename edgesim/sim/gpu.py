@@ -13,7 +13,7 @@ from edgesim.hw.spec import GpuSpec
 from edgesim.ir.interval import ZERO, Interval
 from edgesim.ir.ops import Embedding, Op
 from edgesim.ir.optrace import OpTrace
-from edgesim.ir.result import BreakdownRow, SourceUse
+from edgesim.ir.result import BreakdownRow, RooflinePoint, SourceUse
 from edgesim.tech import Technology
 from edgesim.tech.provenance import lines_of_kind, source_uses
 
@@ -89,6 +89,8 @@ class GpuRun:
     traffic_bytes: NDArray[np.float64]
     breakdown: tuple[BreakdownRow, ...]
     """Means per sentence; each of the groups unit, kind and layer sums to the total."""
+    roofline: tuple[RooflinePoint, ...]
+    """MACs, DRAM bytes and time, launches included, per op kind of the mean sentence."""
     sources: tuple[SourceUse, ...]
     assumed: tuple[str, ...]
     not_modelled: tuple[str, ...]
@@ -106,8 +108,18 @@ class _Sentence:
 
     latency_s: Interval
     rows: dict[tuple[str, str], Interval]
-    macs: int
-    traffic_bytes: int
+    work: dict[str, tuple[int, int]]
+    """Multiply-accumulates and DRAM bytes by op kind."""
+
+    @property
+    def macs(self) -> int:
+        """Of all kernels."""
+        return sum(macs for macs, _ in self.work.values())
+
+    @property
+    def traffic_bytes(self) -> int:
+        """Of all kernels."""
+        return sum(moved for _, moved in self.work.values())
 
 
 def simulate_gpu(
@@ -144,6 +156,7 @@ def simulate_gpu(
         macs=np.array([float(sentence.macs) for sentence in sentences]),
         traffic_bytes=np.array([float(sentence.traffic_bytes) for sentence in sentences]),
         breakdown=_breakdown(sentences, parameters, chip_w + ddr_w),
+        roofline=_roofline(sentences),
         sources=source_uses(technology, parameters.entries),
         assumed=(*chip.assumed, *lines_of_kind(technology, parameters.entries, "assumed")),
         not_modelled=chip.not_modelled,
@@ -207,7 +220,7 @@ def _sentence(
     exit_layer: int | None,
 ) -> _Sentence:  # fmt: skip
     steps: list[tuple[str, str, Interval]] = []
-    macs = traffic_bytes = 0
+    work: dict[str, tuple[int, int]] = {}
     for label, op in _kernels(trace, exit_layer):
         if op.kind == "input":
             continue
@@ -215,8 +228,8 @@ def _sentence(
             steps.append((label, SYNC, parameters.sync_s))
             continue
         flop, op_bytes = op_work(trace, op, num_tokens, element_bytes)
-        macs += flop // 2
-        traffic_bytes += op_bytes
+        macs, moved = work.get(op.kind, (0, 0))
+        work[op.kind] = (macs + flop // 2, moved + op_bytes)
         steps.append((label, op.kind, parameters.kernel_s(flop, op_bytes)))
     if exit_layer is None:
         steps.append(("logits", SYNC, parameters.sync_s))
@@ -225,7 +238,7 @@ def _sentence(
         total = total + time_s
         for key in (("kind", kind), ("layer", label)):
             rows[key] = rows.get(key, ZERO) + time_s
-    return _Sentence(total, rows, macs, traffic_bytes)
+    return _Sentence(total, rows, work)
 
 
 def _breakdown(
@@ -251,6 +264,20 @@ def _breakdown(
                 mean = time_s.scaled(1 / count)
                 rows.append(BreakdownRow(group, name, mean.times(power), mean.value))
     return tuple(rows)
+
+
+def _roofline(sentences: list[_Sentence]) -> tuple[RooflinePoint, ...]:
+    """Means per sentence by op kind, in alphabetical order."""
+    count = len(sentences)
+    return tuple(
+        RooflinePoint(
+            kind,
+            sum(sentence.work.get(kind, (0, 0))[0] for sentence in sentences) / count,
+            sum(sentence.work.get(kind, (0, 0))[1] for sentence in sentences) / count,
+            sum(s.rows[("kind", kind)].value for s in sentences if kind in s.work) / count,
+        )
+        for kind in sorted({kind for sentence in sentences for kind in sentence.work})
+    )
 
 
 def _ends(interval: Interval) -> tuple[float, float, float]:

@@ -73,8 +73,9 @@ def test_padding_makes_every_sentence_equal(trace: OpTrace, workload: es.Workloa
 def test_no_run_beats_its_roofline_on_any_shipped_chip(
     trace: OpTrace, workload: es.Workload
 ) -> None:
-    for name in es.chip_names():
+    for name in sorted({*es.chip_names()} - {"host-cpu"}):
         result = es.simulate(trace, es.load_chip(name), workload=workload)
+        assert result.ideal_latency_s is not None
         assert result.latency_s.low >= result.ideal_latency_s, name
 
 

@@ -1,0 +1,77 @@
+"""The machine at hand as a SimResult: measured time, and nothing that was not measured."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgesim.errors import InputError
+from edgesim.hw.spec import HostCpuSpec
+from edgesim.ir.interval import Interval
+from edgesim.ir.result import BreakdownRow, SimResult
+from edgesim.pipeline.answers import accuracy, sentence_rows
+from edgesim.tech import Technology
+
+if TYPE_CHECKING:
+    from edgesim.pipeline.simulate import RunInput
+
+
+def measure_host_cpu(
+    asked: RunInput, chip: HostCpuSpec, technology: Technology, model: Any
+) -> SimResult:
+    """Measured latency per sentence: the median at its length; the range spans all repeats.
+
+    Raises InputError without a module (a trace has no weights to run) and with early exit: the
+    forward pass computes every layer.
+    """
+    from edgesim.lowering.host_run import time_forward
+    from edgesim.pipeline.summary import input_hashes
+
+    if model is None:
+        raise InputError(
+            f"{chip.name} runs the model itself; give a MODEL (zoo or Hugging Face folder, or "
+            "simulate(..., model=module)), a trace has no weights"
+        )
+    if asked.early_exit:
+        raise InputError(
+            f"{chip.name} runs the whole forward pass; leave the exit threshold out for it"
+        )
+    timing = time_forward(
+        model, [int(count) for count in asked.num_tokens], repeats=chip.repeats,
+        warm_up=chip.warm_up, threads=chip.threads,
+    )  # fmt: skip
+    columns = timing.seconds[:, np.searchsorted(timing.lengths, asked.num_tokens)]
+    latency = Interval(*(float(mean) for mean in columns.mean(axis=1)))
+    right = accuracy(asked)
+    threads = f"{timing.threads} thread" + ("s" if timing.threads > 1 else "")
+    return SimResult(
+        chip=chip.name, model=asked.trace.name, chip_kind=chip.kind,
+        settings={**asked.settings, "precision": "fp32"},
+        num_sentences=len(asked.num_tokens),
+        accuracy=right.value if right else None,
+        accuracy_low=right.low if right else None,
+        accuracy_high=right.high if right else None,
+        average_exit_layer=float(asked.exit_layers.mean()) if asked.trace.has_exits else None,
+        num_layers=asked.trace.num_layers,
+        latency_s=latency, energy_j=None, chip_energy_j=None, offchip_energy_j=None,
+        host_energy_j=None, ideal_latency_s=None, area_mm2=None, area_parts_mm2={},
+        sentences=sentence_rows(asked, columns[0], None, None, None),
+        breakdown=(BreakdownRow("kind", "forward pass", None, latency.value),),
+        bottlenecks=(), roofline=(), peak_macs_per_s=None, memory_bytes_per_s=None,
+        spilled_bytes=0.0, traffic_over_compulsory=None, schedule_range_s={},
+        operating_points=(f"{timing.machine}, {threads}, {timing.software}, float32, batch 1",),
+        sources=(), assumed=chip.assumed, fitted=(), not_modelled=chip.not_modelled,
+        inputs=input_hashes(asked, chip, technology), notes=_notes(asked, chip),
+    )  # fmt: skip
+
+
+def _notes(asked: RunInput, chip: HostCpuSpec) -> tuple[str, ...]:
+    lines = [
+        f"latency is measured: the median of {chip.repeats} forward passes per sentence length "
+        f"after {chip.warm_up} unmeasured ones; the range is the fastest and the slowest",
+        "another run, or another load of the machine, gives other figures",
+    ]
+    if asked.trace.has_exits:
+        lines.append("the forward pass computes every off-ramp, not the last one alone")
+    return tuple(lines)
