@@ -35,15 +35,16 @@ class StoredTable:
 
 
 def stored_table(
-    name: str, mask: NDArray[np.bool_], order: NDArray[np.int64], vector_size: int,
+    name: str, lanes_of_row: NDArray[np.int64], width: int, order: NDArray[np.int64],
     element_bits: int, rows_per_block: int, pointer_bits: int,
 ) -> StoredTable:  # fmt: skip
-    """Pack a table's non-zero mask (rows, width); `order` lists rows as they are placed."""
-    rows, width = mask.shape
+    """Pack a table from its non-zeros per row and lane, (rows, n).
+
+    `width` is the elements of a row; `order` lists rows as they are placed.
+    """
+    rows, vector_size = lanes_of_row.shape
     vectors = ceil_div(width, vector_size)
-    padded = np.zeros((rows, vectors * vector_size), dtype=np.bool_)
-    padded[:, :width] = mask
-    lanes = padded.reshape(rows, vectors, vector_size).sum(axis=1, dtype=np.int64)[order]
+    lanes = lanes_of_row[order]
     num_blocks = ceil_div(rows, rows_per_block)
     starts = np.arange(num_blocks) * rows_per_block
     block_lanes = np.add.reduceat(lanes, starts, axis=0)

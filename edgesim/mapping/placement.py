@@ -13,7 +13,7 @@ from edgesim.ir.ops import Embedding, LayerNorm, MatMul
 from edgesim.ir.optrace import OpTrace
 from edgesim.ir.plan import WeightChunk
 from edgesim.mapping.embedding import PlacedTable, place_table, stored_table
-from edgesim.mapping.stored import column_tiles, weight_chunks
+from edgesim.mapping.stored import row_lanes, weight_chunks, weight_tiles
 from edgesim.numerics.formats import format_bits
 
 
@@ -105,8 +105,9 @@ def _place_tables(
         if op.table in result.tables:
             continue
         table = stored_table(
-            op.table, trace.weight_mask(op.table), row_order(trace, op.table, op.index),
-            chip.pu.vector_size, tensor_bits(trace, chip, op.table),
+            op.table, row_lanes(trace, op.table, chip.pu.vector_size),
+            trace.tensors[op.table].dims(0)[1], row_order(trace, op.table, op.index),
+            tensor_bits(trace, chip, op.table),
             chip.embedding.rows_per_pointer, chip.embedding.pointer_bits,
         )  # fmt: skip
         room = {medium: free[storage_family(medium)] for medium in media}
@@ -128,20 +129,20 @@ def _place_weight(
     tensor = trace.tensors[name]
     media: tuple[str, ...] = getattr(chip.placement, tensor.tensor_class)
     bits = tensor_bits(trace, chip, name)
-    mask = trace.weight_mask(name)
     chunks: tuple[WeightChunk, ...] = ()
-    if mask.ndim == 2:
+    if len(tensor.shape) == 2:
         bias_bits = 0 if bias is None else tensor_bits(trace, chip, bias)
-        tiles = column_tiles(mask, chip.pu.vector_size)
+        tiles = weight_tiles(trace, name, chip.pu.vector_size)
         chunks = weight_chunks(tiles, bits, bias_bits, chip.dma.chunk_bytes * 8)
-        stored = sum(chunk.stored_bits for chunk in chunks)
+        stored, nonzeros = sum(chunk.stored_bits for chunk in chunks), tiles.nonzeros
     else:
-        stored = mask.size * bits
+        nonzeros = int(trace.weight_mask(name).sum())
+        stored = tensor.num_elements(0) * bits
     for position, medium in enumerate(media):
         family = storage_family(medium)
         if free[family] >= stored:
             free[family] -= stored
-            result.weights[name] = StoredWeight(medium, chunks, stored, int(mask.sum()))
+            result.weights[name] = StoredWeight(medium, chunks, stored, nonzeros)
             _count(result, tensor.tensor_class, stored, stored if position else 0)
             return None
     room = max(free[storage_family(medium)] for medium in media)

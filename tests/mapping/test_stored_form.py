@@ -14,7 +14,7 @@ from toy_traces import BertShape, bert_like, toy_chip
 from edgesim.ir.optrace import OpTrace
 from edgesim.mapping.embedding import stored_table
 from edgesim.mapping.planner import Mapper
-from edgesim.mapping.stored import column_tiles, weight_chunks
+from edgesim.mapping.stored import column_tiles, mask_lanes, weight_chunks
 from edgesim.sim.counts import product_counts
 
 MASKS = hnp.arrays(np.bool_, hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=13))
@@ -78,7 +78,7 @@ def test_a_table_is_packed_in_blocks_of_rows_in_placement_order(
     rows, width = mask.shape
     order = list(range(rows))
     random.shuffle(order)  # type: ignore[attr-defined]
-    table = stored_table("t", mask, np.array(order), n, bits, per_block, pointer)
+    table = stored_table("t", mask_lanes(mask, n), width, np.array(order), bits, per_block, pointer)
     row_mask_bits = -(-width // n) * n
     for block, start in enumerate(range(0, rows, per_block)):
         members = order[start : start + per_block]
