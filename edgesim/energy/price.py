@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.energy.area import estimate_area
+from edgesim.energy.costs import Account
 from edgesim.energy.ledger import Ledger, price_segments
 from edgesim.energy.rows import breakdown_rows
 from edgesim.energy.static import static_powers
@@ -99,10 +101,7 @@ def price(
     estimate = estimate_area(chip, technology)
     entries = {*ledger.entries, *loss_entries, *estimate.entries}
     entries.update(entry for power in powers for entry in power.entries)
-    per_sentence = {
-        account: _over_sentences(run, cells) * J_PER_PJ
-        for account, cells in priced.accounts().items()
-    }
+    per_sentence = sentence_energies(run, priced.accounts())
     return PricedRun(
         chip_energy_j=per_sentence["chip"],
         offchip_energy_j=per_sentence["offchip"],
@@ -115,6 +114,13 @@ def price(
         fitted=lines_of_kind(technology, entries, "fitted"),
         not_modelled=(*NOT_MODELLED, *estimate.not_modelled),
     )
+
+
+def sentence_energies(
+    run: SimulationRun, accounts: Mapping[Account, NDArray[np.float64]]
+) -> dict[Account, NDArray[np.float64]]:
+    """Joules of every sentence by account, (3, sentences), from pJ per segment (segments, 3)."""
+    return {account: _over_sentences(run, cells) * J_PER_PJ for account, cells in accounts.items()}
 
 
 def _over_sentences(run: SimulationRun, cells: NDArray[np.float64]) -> NDArray[np.float64]:

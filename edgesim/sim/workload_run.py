@@ -17,15 +17,20 @@ from edgesim.ir.eventlog import EventLog
 from edgesim.ir.plan import MappingPlan, SegmentPlan
 from edgesim.ir.run import Segment, SimulationRun
 from edgesim.sim.engine import simulate_segment
+from edgesim.sim.segment_logs import SegmentLogs, timed_text
 from edgesim.tech import Technology
 
 
 class WorkloadSimulator:
-    """Plays the segments of a mapped trace; a segment that was played is not played again."""
+    """Plays the segments of a mapped trace; a segment that was played is not played again.
+
+    With `logs`, event logs are also shared with other simulators, of the same chip or of others.
+    """
 
     def __init__(
-        self, plans_of: MappingPlan, chip: AcceleratorSpec, technology: Technology
-    ) -> None:
+        self, plans_of: MappingPlan, chip: AcceleratorSpec, technology: Technology,
+        logs: SegmentLogs | None = None,
+    ) -> None:  # fmt: skip
         self.plans_of = plans_of
         self.chip = chip
         self.technology = technology
@@ -33,6 +38,10 @@ class WorkloadSimulator:
         self.plans: list[SegmentPlan] = []
         """The plan of every segment."""
         self._known: dict[object, int] = {}
+        self._prologues: dict[object, tuple[int, int]] = {}
+        """Segment and spilled rows of every embedding that was planned."""
+        self._logs = logs
+        self._timed = "" if logs is None else timed_text(chip)
 
     def run(
         self, num_tokens: NDArray[np.int64], exit_layers: NDArray[np.int64], early_exit: bool,
@@ -52,14 +61,20 @@ class WorkloadSimulator:
         spilled = np.zeros(len(num_tokens), dtype=np.int64)
         for row, (length, leave) in enumerate(zip(num_tokens, exit_layers, strict=True)):
             ids = None if token_ids is None else token_ids[row]
-            prologue = self.plans_of.embedding(int(length), ids)
-            spilled[row] = self._spilled_rows(prologue)
-            sequence = [self._segment(prologue)]
-            sequence += self._layers(int(length), int(leave), early_exit)
+            prologue, spilled[row] = self._prologue(int(length), ids)
+            sequence = [prologue, *self._layers(int(length), int(leave), early_exit)]
             sequences.append(tuple(sequence))
         return SimulationRun(
             tuple(self.segments), tuple(sequences), exit_layers, num_tokens, spilled
         )
+
+    def _prologue(self, length: int, ids: NDArray[np.int64] | None) -> tuple[int, int]:
+        """Segment of a sentence's embedding, and its rows that spilled."""
+        key = (length, None if ids is None else ids.tobytes())
+        if key not in self._prologues:
+            plan = self.plans_of.embedding(length, ids)
+            self._prologues[key] = self._segment(plan), self._spilled_rows(plan)
+        return self._prologues[key]
 
     def _layers(self, length: int, leave: int, early_exit: bool) -> list[int]:
         trace = self.plans_of.trace
@@ -76,11 +91,17 @@ class WorkloadSimulator:
     def _segment(self, plan: SegmentPlan) -> int:
         key: object = (plan.label, plan.num_tokens, plan.embedding_reads)
         if key not in self._known:
-            log = simulate_segment(plan, self.chip, self.technology)
+            log = self._log(plan)
             self._known[key] = len(self.segments)
             self.plans.append(plan)
-            self.segments.append(Segment(plan.label, plan.layer, log, _host_ticks(log)))
+            added = {op.name: op.kind for op in plan.ops} if plan.programs else {}
+            self.segments.append(Segment(plan.label, plan.layer, log, _host_ticks(log), added))
         return self._known[key]
+
+    def _log(self, plan: SegmentPlan) -> EventLog:
+        if self._logs is None:
+            return simulate_segment(plan, self.chip, self.technology)
+        return self._logs.log(plan, self._timed, self.chip, self.technology)
 
     def _spilled_rows(self, plan: SegmentPlan) -> int:
         first = self.chip.placement.embedding_weight[0]
