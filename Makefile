@@ -43,7 +43,8 @@ bench: $(TEST_STAMP)
 	PYTHONPATH="$(CURDIR)/tests" $(BIN)/python tests/benchmarks/bench.py
 
 bench-peers: $(TEST_STAMP)
-	$(BIN)/python tests/benchmarks/bench_peers.py
+	PYTHONPATH="$(CURDIR)/tests:$(CURDIR)/tests/benchmarks/peers" \
+	  $(BIN)/python tests/benchmarks/bench_peers.py
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
@@ -34,14 +35,28 @@ def measured(
     command: Sequence[str], folder: Path, limit_s: float,
     environment: Mapping[str, str] | None = None,
 ) -> Usage:  # fmt: skip
-    """Run a command in `folder`, its output in files there, and stop it after `limit_s`."""
-    out, err = folder / "stdout.txt", folder / "stderr.txt"
+    """Run a command in `folder`, its output in files there, and stop it after `limit_s`.
+
+    A small process of its own starts it: Linux counts what the parent held when it forked as
+    memory of the child.
+    """
+    request = json.dumps([list(command), str(folder), limit_s])
+    done = subprocess.run(
+        [sys.executable, "-S", str(Path(__file__).resolve()), request],
+        env={**os.environ, **(environment or {})}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return Usage(
+        *json.loads(done.stdout),
+        output=(folder / "stdout.txt").read_text(errors="replace"),
+        errors=(folder / "stderr.txt").read_text(errors="replace"),
+    )
+
+
+def _measure(command: Sequence[str], folder: Path, limit_s: float) -> tuple[float | None, ...]:
+    """Exit code (None if stopped), wall seconds, CPU seconds and peak MB of a command."""
     begin = time.perf_counter()
-    with out.open("wb") as stdout, err.open("wb") as stderr:
-        process = subprocess.Popen(
-            command, cwd=folder, stdout=stdout, stderr=stderr,
-            env={**os.environ, **(environment or {})},
-        )  # fmt: skip
+    with (folder / "stdout.txt").open("wb") as out, (folder / "stderr.txt").open("wb") as err:
+        process = subprocess.Popen(command, cwd=folder, stdout=out, stderr=err)
         stopped = threading.Event()
 
         def stop() -> None:
@@ -53,13 +68,11 @@ def measured(
         _, status, usage = os.wait4(process.pid, 0)
         timer.cancel()
         process.returncode = os.waitstatus_to_exitcode(status)
-    return Usage(
-        returncode=None if stopped.is_set() else process.returncode,
-        wall_s=time.perf_counter() - begin,
-        cpu_s=usage.ru_utime + usage.ru_stime,
-        peak_rss_mb=usage.ru_maxrss / KIB_PER_RSS * 1024 / 1e6,
-        output=out.read_text(errors="replace"),
-        errors=err.read_text(errors="replace"),
+    return (
+        None if stopped.is_set() else process.returncode,
+        time.perf_counter() - begin,
+        usage.ru_utime + usage.ru_stime,
+        usage.ru_maxrss / KIB_PER_RSS * 1024 / 1e6,
     )
 
 
@@ -99,3 +112,8 @@ def table_text(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     cells[1] = ["-" * width for width in widths]
     lines = (" | ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in cells)
     return "\n".join(f"| {line} |" for line in lines)
+
+
+if __name__ == "__main__":
+    _command, _folder, _limit_s = json.loads(sys.argv[1])
+    print(json.dumps(_measure(_command, Path(_folder), _limit_s)))
