@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.ir.optrace import OpTrace
+from edgesim.ir.program import OpProgram
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,8 @@ class PlannedOp:
     input_null_fraction: float = 0.0
     second_density: float = 1.0
     output_density: float = 1.0
+    moved_bits: int | None = None
+    """Storage bits that the op's command list moves; None follows from chunks and spills."""
 
     @property
     def weight_passes(self) -> int:
@@ -81,6 +84,8 @@ class PlannedOp:
     @property
     def traffic_bits(self) -> int:
         """Storage bits that the op moves."""
+        if self.moved_bits is not None:
+            return self.moved_bits
         weights = sum(chunk.stored_bits for chunk in self.chunks) * self.weight_passes
         moved = (*self.loads, *self.stores, *self.entry_stores)
         spills = sum(spill.bits * spill.passes for spill in moved)
@@ -111,6 +116,10 @@ class SegmentPlan:
     spilled_tensors: tuple[str, ...] = ()
     resident_bits_peak: int = 0
     """Most activation data bits on chip at once, stream buffers excluded."""
+    repeats: str = ""
+    """Label of an equal segment, op by op, that was planned before; empty for a new one."""
+    programs: tuple[OpProgram, ...] = ()
+    """Command lists of a chip that is driven start by start; empty for the others."""
 
     @property
     def traffic_bits(self) -> int:

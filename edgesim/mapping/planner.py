@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from edgesim.ir.optrace import OpTrace
 from edgesim.ir.plan import EmbeddingRead, PlannedOp, SegmentPlan, Spill, WeightChunk
 from edgesim.mapping.draft import Draft, draft_ops
 from edgesim.mapping.placement import Placement, exchange_medium, place, tensor_bits
+from edgesim.mapping.repeats import SegmentShape, repeated, segment_shape
 from edgesim.mapping.residency import (
     Budget,
     OpChoice,
@@ -40,15 +42,13 @@ class Mapper:
             raise InfeasibleError(placement.message(), placement)
         self.placement: Placement = placement
         self._plans: dict[tuple[str, int], SegmentPlan] = {}
+        self._shapes: dict[tuple[SegmentShape, int], str] = {}
+        self._ops: dict[str, Sequence[Op]] = {}
 
     def embedding(self, num_tokens: int, token_ids: NDArray[np.int64] | None) -> SegmentPlan:
         """The prologue of one sentence; without token ids it reads the most frequent rows."""
         plan = self._segment("embedding", 0, self.trace.prologue, num_tokens)
-        return SegmentPlan(
-            plan.label, plan.layer, plan.num_tokens, plan.ops,
-            self._reads(num_tokens, token_ids), plan.stream_slots, plan.spilled_tensors,
-            plan.resident_bits_peak,
-        )  # fmt: skip
+        return replace(plan, embedding_reads=self._reads(num_tokens, token_ids))
 
     def layer(self, index: int, num_tokens: int) -> SegmentPlan:
         """Encoder layer `index`, 1-based, without its off-ramp."""
@@ -69,10 +69,18 @@ class Mapper:
     def _segment(self, label: str, layer: int, ops: Sequence[Op], num_tokens: int) -> SegmentPlan:
         key = (label, num_tokens)
         if key not in self._plans:
+            shape = (label.split(" ", 1)[0], segment_shape(self.trace, ops))
+            twin = self._shapes.get((shape, num_tokens))
+            if twin is not None:
+                known = self._plans[twin, num_tokens]
+                self._plans[key] = repeated(known, self._ops[twin], label, layer, ops)
+                return self._plans[key]
             planned = self._plan(label, layer, ops, num_tokens)
             if isinstance(planned, Infeasible):
                 raise InfeasibleError(planned.message(), planned)
-            self._plans[key] = planned
+            self._plans[key], self._ops[label] = planned, ops
+            if not planned.programs:
+                self._shapes[shape, num_tokens] = label
         return self._plans[key]
 
     def _plan(

@@ -7,6 +7,7 @@ sequence of its segments and equal segments of different sentences share one eve
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,6 +100,14 @@ class WorkloadSimulator:
         return self._known[key]
 
     def _log(self, plan: SegmentPlan) -> EventLog:
+        twin = self._known.get((plan.repeats, plan.num_tokens, plan.embedding_reads))
+        if twin is not None:
+            names = {
+                old.name: new.name for old, new in zip(self.plans[twin].ops, plan.ops, strict=True)
+            }
+            log = self.segments[twin].log
+            renamed = tuple(names[name] for name in log.op_names)
+            return replace(log, name=plan.label, op_names=renamed)
         if self._logs is None:
             return simulate_segment(plan, self.chip, self.technology)
         return self._logs.log(plan, self._timed, self.chip, self.technology)
