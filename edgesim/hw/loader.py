@@ -6,6 +6,7 @@ import difflib
 import types
 import typing
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -42,17 +43,58 @@ def load_chip(name: str | Path, overrides: Mapping[str, Any] | None = None) -> C
 
     Raises ChipError with every fault: unknown keys, wrong units, impossible values.
     """
+    return ChipTemplate(name).chip(overrides or {})
+
+
+class ChipTemplate:
+    """A chip file that is read once and gives many chips; raises what `load_chip` raises."""
+
+    def __init__(self, name: str | Path) -> None:
+        self.path = _chip_path(name)
+        self._source = _read(self.path, ())
+
+    def chip(self, overrides: Mapping[str, Any]) -> Chip:
+        """The chip with overrides by dotted path applied."""
+        source, faults = self._overridden(overrides)
+        if faults:
+            raise ChipError("\n".join(faults))
+        return _validate(source, self.path)
+
+    def content(self, overrides: Mapping[str, Any]) -> dict[str, Any]:
+        """The file's values with overrides applied, unchecked: what a faulty chip is known by."""
+        return self._overridden(overrides)[0].values
+
+    def override_faults(self, overrides: Mapping[str, Any]) -> list[str]:
+        """Faults of the overrides alone: paths that the chip lacks, values that none may have.
+
+        Faults between fields are left out, because another override may mend them.
+        """
+        source, faults = self._overridden(overrides)
+        model = CHIP_KINDS.get(str(source.values.get("kind")))
+        if faults or model is None:
+            return faults
+        try:
+            model.model_validate(source.values)
+        except ValidationError as error:
+            located = [fault for fault in error.errors() if fault["loc"]]
+            lines = [ln for one in located for ln in _fault(one, source, model, self.path)]
+            return [line for line in dict.fromkeys(lines) if line.startswith("override ")]
+        return []
+
+    def _overridden(self, overrides: Mapping[str, Any]) -> tuple[_Source, list[str]]:
+        source = _Source(deepcopy(self._source.values), dict(self._source.places))
+        found = [_override(source, dotted, value) for dotted, value in overrides.items()]
+        return source, [fault for fault in found if fault]
+
+
+def _chip_path(name: str | Path) -> Path:
+    """File of a chip by path or shipped name."""
     path = Path(name)
     if path.suffix in (".yaml", ".yml") or path.is_file():
         if not path.is_file():
             raise ChipError(f"{path}: no such chip file")
-    else:
-        path = data_path("hwconfigs", str(name))
-    source = _read(path, ())
-    faults = [_override(source, dotted, value) for dotted, value in (overrides or {}).items()]
-    if any(faults):
-        raise ChipError("\n".join(fault for fault in faults if fault))
-    return _validate(source, path)
+        return path
+    return data_path("hwconfigs", str(name))
 
 
 def _read(path: Path, seen: Sequence[Path]) -> _Source:

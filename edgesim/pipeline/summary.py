@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ from edgesim.mapping.bounds import segment_bound
 from edgesim.mapping.planner import Mapper
 from edgesim.pipeline.answers import accuracy, sentence_rows
 from edgesim.sim.analytic import segment_ticks
+from edgesim.sim.artifact.time_parts import time_parts_s
 from edgesim.sim.vector_unit import SCHEDULES
 from edgesim.sim.workload_run import WorkloadSimulator
 from edgesim.tech import Technology
@@ -60,7 +62,8 @@ def accelerator_result(
     right = accuracy(asked)
     counts = run.segment_counts()
     bounds = [segment_bound(plan, asked.trace, chip) for plan in simulator.plans]
-    ideal = float(np.dot(counts, [bound.seconds for bound in bounds])) / len(latency_s)
+    waits = (int(count) * bound.seconds for count, bound in zip(counts, bounds, strict=True))
+    ideal = math.fsum(waits) / len(latency_s)
     n = chip.pu.vector_size
     port_bits = max(storage.port_bits for storage in chip.storage.values())
     return SimResult(
@@ -94,6 +97,7 @@ def accelerator_result(
         not_modelled=(*chip.not_modelled, *priced.not_modelled),
         inputs=input_hashes(asked, chip, technology),
         notes=_notes(mapper, simulator, run),
+        time_parts_s=time_parts_s(run, simulator.plans),
     )  # fmt: skip
 
 

@@ -1,0 +1,240 @@
+"""Figures of many runs: what two points of a sweep share is computed once, and nothing changes.
+
+Four things are kept: the chip's mapping and its segments, their event logs (shared by chips of
+equal timing), their energies (shared by runs of one chip), and nothing else. The figures are those
+of `simulate`, without the breakdown, the bottlenecks and the rows per sentence.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgesim.energy.area import AreaEstimate, estimate_area
+from edgesim.energy.costs import Account
+from edgesim.energy.ledger import ACCOUNTS, Ledger, price_segments
+from edgesim.energy.price import sentence_energies
+from edgesim.energy.static import static_powers
+from edgesim.energy.supply import regulator_loss
+from edgesim.hw.spec import AcceleratorSpec, Chip, chip_content
+from edgesim.ir.exits import EntropyExit
+from edgesim.ir.interval import Interval
+from edgesim.ir.optrace import OpTrace
+from edgesim.ir.run import SimulationRun
+from edgesim.ir.workload import Workload
+from edgesim.mapping.bounds import segment_bound
+from edgesim.mapping.planner import Mapper
+from edgesim.pipeline.answers import accuracy
+from edgesim.pipeline.simulate import RunInput, prepare, simulate
+from edgesim.sim.segment_logs import SegmentLogs
+from edgesim.sim.workload_run import WorkloadSimulator
+from edgesim.tech import Technology, load_technology
+from edgesim.units import TICKS_PER_S
+
+INTERVALS = (
+    "latency_s", "energy_j", "chip_energy_j", "offchip_energy_j", "host_energy_j", "area_mm2",
+)  # fmt: skip
+PLAIN = (
+    "num_sentences", "accuracy", "accuracy_low", "accuracy_high", "average_exit_layer",
+    "ideal_latency_s", "latency_p50_s", "latency_p95_s", "energy_p50_j", "energy_p95_j",
+    "energy_delay_js", "spilled_bytes", "traffic_over_compulsory",
+)  # fmt: skip
+FIGURES = (*INTERVALS, *PLAIN)
+"""Names of the figures; each of INTERVALS also has `…_low` and `…_high`."""
+
+Figures = dict[str, float | int | None]
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What a run is asked for besides trace, chip and workload."""
+
+    exit_threshold: float | None = None
+    """Nats; None runs at full depth."""
+    pad_to: int | None = None
+    precision: str | None = None
+    """Of a GPU."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values; an infinite threshold in words."""
+        threshold = self.exit_threshold
+        if threshold is not None and math.isinf(threshold):
+            return {"exit_threshold": "inf", "pad_to": self.pad_to, "precision": self.precision}
+        return {"exit_threshold": threshold, "pad_to": self.pad_to, "precision": self.precision}
+
+
+@dataclass
+class _Segments:
+    """Columns over the segments of one chip that have been priced so far."""
+
+    duration_ticks: list[int] = field(default_factory=list)
+    bound_s: list[float] = field(default_factory=list)
+    moved_bits: list[int] = field(default_factory=list)
+    """Activations that the segment writes behind their first medium."""
+    traffic_bits: list[int] = field(default_factory=list)
+    compulsory_bits: list[int] = field(default_factory=list)
+    energy_pj: dict[Account, NDArray[np.float64]] = field(
+        default_factory=lambda: {account: np.zeros((0, 3)) for account in ACCOUNTS}
+    )
+
+
+class Evaluator:
+    """Evaluates points over one trace and workload; with `reuse` off every point starts anew."""
+
+    def __init__(
+        self, trace: OpTrace, workload: Workload | None, technology: Technology | None = None,
+        reuse: bool = True,
+    ) -> None:  # fmt: skip
+        self.trace = trace
+        self.workload = workload
+        self.technology = technology or load_technology()
+        self.reuse = reuse
+        self.logs = SegmentLogs()
+        self._chip: str = ""
+        self._bench: ChipBench | None = None
+
+    def figures(self, chip: Chip, options: RunOptions) -> Figures:
+        """Means and percentiles of a run; raises what `simulate` raises."""
+        if not isinstance(chip, AcceleratorSpec) or chip.artifact is not None:
+            return self._simulated(chip, options)
+        policy = None if options.exit_threshold is None else EntropyExit(options.exit_threshold)
+        asked = prepare(self.trace, self.workload, policy, options.pad_to, "float32")
+        return self._bench_of(chip).figures(asked)
+
+    def _bench_of(self, chip: AcceleratorSpec) -> ChipBench:
+        """The state of a chip; only the last one is kept, points come sorted by chip."""
+        if not self.reuse:
+            return ChipBench(self.trace, chip, self.technology, SegmentLogs())
+        content = json.dumps(chip_content(chip), sort_keys=True)
+        if self._bench is None or content != self._chip:
+            self._bench = ChipBench(self.trace, chip, self.technology, self.logs)
+            self._chip = content
+        return self._bench
+
+    def _simulated(self, chip: Chip, options: RunOptions) -> Figures:
+        """Through `simulate`, for chips that have no segments to share."""
+        policy = None if options.exit_threshold is None else EntropyExit(options.exit_threshold)
+        result = simulate(
+            self.trace, chip, workload=self.workload, exit_policy=policy, pad_to=options.pad_to,
+            precision=options.precision, technology=self.technology,
+        )  # fmt: skip
+        return figures_of(result.to_json())
+
+
+def figures_of(record: Mapping[str, Any]) -> Figures:
+    """The figures in the JSON of a SimResult."""
+    figures: Figures = {name: record[name] for name in FIGURES}
+    for name in INTERVALS:
+        ends = record["intervals"].get(name) or {}
+        figures[f"{name}_low"], figures[f"{name}_high"] = ends.get("low"), ends.get("high")
+    return figures
+
+
+class ChipBench:
+    """One trace on one chip: segments are mapped, played and priced when a run first needs them."""
+
+    def __init__(
+        self, trace: OpTrace, chip: AcceleratorSpec, technology: Technology, logs: SegmentLogs
+    ) -> None:
+        self.trace, self.chip, self.technology = trace, chip, technology
+        self.mapper = Mapper(trace, chip)
+        self.simulator = WorkloadSimulator(self.mapper, chip, technology, logs)
+        self.powers = static_powers(chip, technology)[0]
+        self.loss = regulator_loss(chip, technology)[0]
+        self.area: AreaEstimate = estimate_area(chip, technology)
+        self.known = _Segments()
+
+    def figures(self, asked: RunInput) -> Figures:
+        """The figures of one run."""
+        ids = None if asked.workload is None else asked.workload.token_ids
+        run = self.simulator.run(asked.num_tokens, asked.exit_layers, asked.early_exit, ids)
+        self._price_new(run)
+        counts = run.segment_counts()
+        durations = np.array(self.known.duration_ticks, dtype=np.int64)
+        ticks = np.array([int(durations[list(s)].sum()) for s in run.sentence_segments])
+        latency_s = ticks / TICKS_PER_S
+        energies = sentence_energies(run, self.known.energy_pj)
+        energy = {account: _mean(rows) for account, rows in energies.items()}
+        chip_j, offchip_j, host_j = (energies[account] for account in ACCOUNTS)
+        total_j = chip_j + offchip_j + host_j
+        right = accuracy(asked)
+        latency = Interval.exact(float(latency_s.mean()))
+        intervals = {
+            "latency_s": latency, "energy_j": _mean(total_j), "chip_energy_j": energy["chip"],
+            "offchip_energy_j": energy["offchip"], "host_energy_j": energy["host"],
+            "area_mm2": self.area.total_mm2,
+        }  # fmt: skip
+        figures: Figures = {
+            "num_sentences": len(latency_s),
+            "accuracy": right.value if right else None,
+            "accuracy_low": right.low if right else None,
+            "accuracy_high": right.high if right else None,
+            "average_exit_layer": float(run.exit_layers.mean()) if self.trace.has_exits else None,
+            "ideal_latency_s": _weighted(counts, self.known.bound_s) / len(latency_s),
+            "latency_p50_s": _percentile(latency_s, 0.50),
+            "latency_p95_s": _percentile(latency_s, 0.95),
+            "energy_p50_j": _percentile(total_j[0], 0.50),
+            "energy_p95_j": _percentile(total_j[0], 0.95),
+            "energy_delay_js": intervals["energy_j"].times(latency).value,
+            "spilled_bytes": self._spilled_bytes(counts),
+            "traffic_over_compulsory": self._traffic_ratio(counts),
+        }
+        for name, interval in intervals.items():
+            figures[name] = interval.value
+            figures[f"{name}_low"], figures[f"{name}_high"] = interval.low, interval.high
+        return figures
+
+    def _price_new(self, run: SimulationRun) -> None:
+        """Price the segments that no earlier run has played."""
+        known = self.known
+        begin = len(known.duration_ticks)
+        fresh = run.segments[begin:]
+        if not fresh:
+            return
+        nothing = np.zeros(0, dtype=np.int64)
+        part = SimulationRun(fresh, (), nothing, nothing, nothing)
+        ledger = Ledger(self.chip, self.technology)
+        priced = price_segments(part, self.trace, ledger, self.powers).with_loss(self.loss)
+        for account, cells in priced.accounts().items():
+            known.energy_pj[account] = np.concatenate((known.energy_pj[account], cells))
+        for segment, plan in zip(fresh, self.simulator.plans[begin:], strict=True):
+            stores = (s.bits for op in plan.ops for s in (*op.stores, *op.entry_stores))
+            known.duration_ticks.append(segment.log.duration_ticks)
+            known.bound_s.append(segment_bound(plan, self.trace, self.chip).seconds)
+            known.moved_bits.append(sum(stores))
+            known.traffic_bits.append(plan.traffic_bits)
+            known.compulsory_bits.append(plan.compulsory_bits)
+
+    def _spilled_bytes(self, counts: NDArray[np.int64]) -> float:
+        """Weights behind their first medium, plus the largest activation spill of a segment."""
+        at_rest = sum(self.mapper.placement.spilled_bits.values()) / 8
+        used = (bits / 8 for bits, n in zip(self.known.moved_bits, counts, strict=True) if n)
+        return at_rest + max(used, default=0.0)
+
+    def _traffic_ratio(self, counts: NDArray[np.int64]) -> float:
+        moved = sum(int(n) * b for n, b in zip(counts, self.known.traffic_bits, strict=True))
+        needed = sum(int(n) * b for n, b in zip(counts, self.known.compulsory_bits, strict=True))
+        return moved / needed if needed else 1.0
+
+
+def _weighted(counts: NDArray[np.int64], values: list[float]) -> float:
+    """Sum of values, each as often as counted, exact whatever the order of segments."""
+    pairs = zip(counts.tolist(), values, strict=True)
+    return math.fsum(count * value for count, value in pairs if count)
+
+
+def _mean(rows: NDArray[np.float64]) -> Interval:
+    value, low, high = (float(mean) for mean in rows.mean(axis=1))
+    return Interval(value, low, high)
+
+
+def _percentile(values: NDArray[np.float64], share: float) -> float:
+    """The ⌈share · count⌉-th value, as in SimResult."""
+    rank = math.ceil(round(share * len(values), 9))
+    return float(np.sort(values)[min(len(values), max(1, rank)) - 1])
