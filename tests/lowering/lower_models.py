@@ -15,6 +15,7 @@ from transformers import (
     BertForSequenceClassification,
     BertModel,
     DistilBertConfig,
+    DistilBertForSequenceClassification,
     DistilBertModel,
 )
 
@@ -49,12 +50,10 @@ def albert(**more: object) -> AlbertConfig:
     return AlbertConfig(**SIZES, **ALBERT, **more)
 
 
-def distilbert(attention: str) -> nn.Module:
-    return DistilBertModel(
-        DistilBertConfig(
-            dim=HIDDEN, n_layers=LAYERS, n_heads=HEADS, hidden_dim=FEED_FORWARD,
-            vocab_size=VOCABULARY, max_position_embeddings=LONGEST, attn_implementation=attention,
-        )
+def distilbert(**more: object) -> DistilBertConfig:
+    return DistilBertConfig(
+        dim=HIDDEN, n_layers=LAYERS, n_heads=HEADS, hidden_dim=FEED_FORWARD,
+        vocab_size=VOCABULARY, max_position_embeddings=LONGEST, **more,
     )  # fmt: skip
 
 
@@ -86,7 +85,10 @@ MODELS: dict[str, Callable[[str], nn.Module]] = {
         AlbertModel(albert(attn_implementation=a), add_pooling_layer=False), num_labels=3,
         pooling="first",
     ),
-    "distilbert": distilbert,
+    "distilbert": lambda a: DistilBertModel(distilbert(attn_implementation=a)),
+    "distilbert classifier": lambda a: DistilBertForSequenceClassification(
+        distilbert(attn_implementation=a, num_labels=3)
+    ),
 }  # fmt: skip
 
 
