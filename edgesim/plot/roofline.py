@@ -80,7 +80,7 @@ def plot_roofline(
     """
     pairs = labelled(results, labels)
     with_roof = tuple(pair for pair in pairs if pair[1].peak_macs_per_s is not None)
-    pairs = tuple(pair for pair in with_roof if pair[1].roofline) or with_roof
+    pairs = tuple(pair for pair in with_roof if pair[1].roofline) or with_roof or pairs
     frame = roofline_data([result for _, result in pairs], [label for label, _ in pairs])
     shown = frame[(frame["macs"] > 0) & (frame["macs_per_s"] > 0)]
     ax = axes_or_new(ax, HEIGHT_INCHES)
@@ -108,6 +108,8 @@ def _draw_roofs(ax: Axes, results: Sequence[SimResult], left: float, right: floa
     """One attainable line per chip; runs on one chip share it."""
     roofs: dict[tuple[float, float], list[str]] = {}
     for result in results:
+        if result.peak_macs_per_s is None:
+            continue
         names = roofs.setdefault(roof_of(result), [])
         names += [result.chip] if result.chip not in names else []
     x = np.geomspace(left, right, 200)
@@ -149,7 +151,8 @@ def _x_range(shown: pd.DataFrame, ridges: Sequence[float]) -> tuple[float, float
 
 
 def _y_range(shown: pd.DataFrame, pairs: Sequence[tuple[str, Any]]) -> tuple[float, float]:
-    peaks = [roof_of(result)[0] / MACS_PER_GMAC for _, result in pairs] or [1.0]
+    roofs = [roof_of(result)[0] / MACS_PER_GMAC for _, result in pairs]
+    peaks = [peak for peak in roofs if peak > 0] or [1.0]
     rates = [float(rate) / MACS_PER_GMAC for rate in shown["macs_per_s"]]
     room = 10**DECADES_AROUND
     return min([*rates, *peaks]) / room, max([*rates, *peaks]) * room * 2

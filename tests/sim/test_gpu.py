@@ -169,3 +169,41 @@ def test_wrong_precision_layers_or_tokens_are_refused() -> None:
         run([0])
     with pytest.raises(InputError, match="no off-ramps"):
         simulate_gpu(toy_trace(exits=False), tx2(), [20], [1], load_technology())
+
+
+def test_maxq_is_maxn_at_its_clock_and_nowhere_faster() -> None:
+    """0.85 GHz against 1.3 GHz: peak scales with the clock, bandwidth and launches do not."""
+    technology = load_technology()
+    for precision in ("fp16", "fp32"):
+        fast, slow = (
+            GpuParameters.of(device, precision, technology) for device in ("tx2_maxn", "tx2_maxq")
+        )
+        ratio = slow.peak_flop_per_s.value / fast.peak_flop_per_s.value
+        assert ratio == pytest.approx(0.85 / 1.3, rel=1e-3)
+        assert slow.bandwidth_bytes_per_s == fast.bandwidth_bytes_per_s
+        assert slow.launch_s == fast.launch_s
+        assert slow.gpu_power_w.high < fast.gpu_power_w.high
+        assert slow.gpu_power_w.low < fast.gpu_power_w.low
+
+
+def test_maxq_stays_within_its_module_budget_at_the_nominal_power() -> None:
+    """7.5 W module (recalled): GPU, SOC and DDR rails at their values leave room for the CPU."""
+    parameters = GpuParameters.of("tx2_maxq", "fp16", load_technology())
+    rails = (parameters.gpu_power_w, parameters.soc_power_w, parameters.ddr_power_w)
+    assert sum(rail.value for rail in rails) < 7.5
+    for rail in rails:
+        assert rail.high <= 3 * rail.low + 1e-9
+
+
+@pytest.mark.parametrize("exits", [None, [1, 3]])
+def test_roofline_points_sum_to_the_run_and_lie_under_the_roof(exits: list[int] | None) -> None:
+    found = run([32, 128], exits)
+    parameters = GpuParameters.of("tx2_maxn", "fp16", load_technology())
+    assert sum(point.macs for point in found.roofline) == pytest.approx(found.macs.mean())
+    moved = sum(point.traffic_bytes for point in found.roofline)
+    assert moved == pytest.approx(found.traffic_bytes.mean())
+    kinds = {row.name: row.latency_s for row in found.breakdown if row.group == "kind"}
+    for point in found.roofline:
+        assert point.latency_s == pytest.approx(kinds[point.name])
+        assert 2 * point.macs <= point.latency_s * parameters.peak_flop_per_s.value
+        assert point.traffic_bytes <= point.latency_s * parameters.bandwidth_bytes_per_s.value
