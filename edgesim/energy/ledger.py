@@ -106,6 +106,8 @@ def price_segments(
 ) -> PricedSegments:
     """Dynamic and static energy of every segment, before the regulator's loss."""
     kind_of = {op.name: op.kind for op in trace.all_ops()} | {BARRIER: BARRIER}
+    for segment in run.segments:
+        kind_of.update(segment.added_kinds)
     count = len(run.segments)
     op_kinds = _op_kinds(run, kind_of)
     units: dict[Key, Cells] = {}

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Depth = Annotated[int, Field(ge=1, le=4096)]
 Cycles = Annotated[int, Field(ge=0, le=10**6)]
 RegisterBits = Annotated[int, Field(ge=1, le=64)]
+CommandName = Literal[
+    "matmul", "softmax", "layernorm", "add", "entropy", "dvfs",
+    "axi_load_input", "axi_load_mask", "axi_load_aux", "axi_store_input", "axi_store_mask",
+]  # fmt: skip
+COMMANDS: tuple[str, ...] = get_args(CommandName)
 _OPERANDS = ("operand0", "operand1")
 
 
@@ -60,6 +65,12 @@ class RegisterWidths(ArtifactSection):
     """Rows of an auxiliary transfer, less one."""
     beat_count_bits: RegisterBits
     """Beats of a transfer."""
+    base_bits: RegisterBits
+    """Bases of operands and results; one number is both a mask index and a data byte address."""
+    load_burst_bits: RegisterBits
+    """Counter of the bursts of a load."""
+    store_burst_bits: RegisterBits
+    """Counter of the bursts of a store."""
 
 
 class AxiSpec(ArtifactSection):
@@ -79,6 +90,8 @@ class AxiSpec(ArtifactSection):
     """Address, memory read, arbiter and response of one write burst, beyond its beats."""
     start_cycles: Cycles
     """Start command to the first address."""
+    whole_bursts: bool
+    """A shorter last burst goes to a wrong address: beyond one burst, software moves whole ones."""
 
 
 class SpecialFunctionPath(ArtifactSection):
@@ -98,6 +111,33 @@ class SpecialFunctionPath(ArtifactSection):
     """Start command to done of the voltage-frequency choice."""
 
 
+class CommandSequence(ArtifactSection):
+    """What software writes before one kind of command, and when it hears of its end."""
+
+    registers: tuple[str, ...]
+    """Configuration registers written before the start register, which is not among them."""
+    interrupt_cycles: Cycles
+    """Start-register write to interrupt, beyond the cycles of the op itself."""
+
+
+class CommandSpec(ArtifactSection):
+    """How software drives the release."""
+
+    reset_cycles: Cycles
+    """Reset before a command that writes results: nothing else clears the encoder's counters."""
+    register_read_cycles: Cycles
+    """Cycles of one register read."""
+    sequences: dict[CommandName, CommandSequence]
+    """One per command."""
+
+    @model_validator(mode="after")
+    def _all_sequences(self) -> CommandSpec:
+        missing = [name for name in COMMANDS if name not in self.sequences]
+        if missing:
+            raise ValueError(f"sequences lack {', '.join(missing)}; allowed: all of {COMMANDS}")
+        return self
+
+
 class ArtifactSpec(ArtifactSection):
     """Sizes, widths and handshakes of the released implementation."""
 
@@ -108,6 +148,7 @@ class ArtifactSpec(ArtifactSection):
     registers: RegisterWidths
     axi: AxiSpec
     special_functions: SpecialFunctionPath
+    commands: CommandSpec
 
 
 def with_memory_sizes(values: Any) -> Any:

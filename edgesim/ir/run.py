@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -22,6 +23,8 @@ class Segment:
     log: EventLog
     host_ticks: int
     """Part of the duration in which only the host works."""
+    added_kinds: Mapping[str, str] = field(default_factory=dict)
+    """Kinds of ops that the mapper added to those of the trace."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -61,9 +61,9 @@ def trace_content(trace: OpTrace) -> tuple[dict[str, Any], dict[str, Any]]:
     return meta, columns
 
 
-def save_trace(trace: OpTrace, path: Path) -> None:
+def save_trace(trace: OpTrace, path: str | Path) -> None:
     """Write a trace without weight values; the file appears whole or not at all."""
-    write_npz(path, *trace_content(trace))
+    write_npz(Path(path), *trace_content(trace))
 
 
 def trace_hash(trace: OpTrace) -> str:
@@ -71,9 +71,9 @@ def trace_hash(trace: OpTrace) -> str:
     return content_hash(*trace_content(trace))
 
 
-def load_trace(path: Path) -> OpTrace:
+def load_trace(path: str | Path) -> OpTrace:
     """Read a saved trace; InputError for a missing, damaged or foreign file."""
-    meta, columns = read_npz(path, "trace", SCHEMA_VERSION)
+    meta, columns = read_npz(Path(path), "trace", SCHEMA_VERSION)
     try:
         tensors = [_tensor_from_json(record) for record in meta["tensors"]]
         return OpTrace(

@@ -72,18 +72,18 @@ class Workload:
         }  # fmt: skip
         return meta, columns
 
-    def save(self, path: Path) -> None:
+    def save(self, path: str | Path) -> None:
         """Write an .npz; the file appears whole or not at all."""
-        write_npz(path, *self.content())
+        write_npz(Path(path), *self.content())
 
     def content_hash(self) -> str:
         """SHA-256 of the stored content, compression aside."""
         return content_hash(*self.content())
 
     @classmethod
-    def load(cls, path: Path) -> Workload:
+    def load(cls, path: str | Path) -> Workload:
         """Read what `save` wrote; InputError for a missing, damaged or foreign file."""
-        meta, columns = read_npz(path, "workload", SCHEMA_VERSION)
+        meta, columns = read_npz(Path(path), "workload", SCHEMA_VERSION)
         num_tokens = columns["num_tokens"].astype(np.int64)
         token_ids = None
         if "token_ids" in columns:

@@ -15,6 +15,7 @@ from math import ceil
 
 from edgesim.hw.spec import AcceleratorSpec, SfuSpec, storage_family
 from edgesim.ir.plan import PlannedOp, SegmentPlan
+from edgesim.sim.artifact.total import programs_ticks
 from edgesim.tech import Technology
 
 
@@ -37,6 +38,8 @@ class _Stream:
 
 def segment_ticks(plan: SegmentPlan, chip: AcceleratorSpec, technology: Technology) -> int:
     """Ticks from the first configuration write to the last interrupt of a segment."""
+    if plan.programs:
+        return programs_ticks(plan, chip)
     return _Analysis(plan, chip, technology).total()
 
 

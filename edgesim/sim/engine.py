@@ -18,6 +18,7 @@ from edgesim.ir.eventlog import EventLog, EventRecorder
 from edgesim.ir.plan import EmbeddingRead, PlannedOp, SegmentPlan, Spill
 from edgesim.numerics.formats import format_bits
 from edgesim.sim.array_run import ArrayRun, Process
+from edgesim.sim.artifact.program import play_programs
 from edgesim.sim.counts import Count, product_counts, vector_counts
 from edgesim.sim.memory import MediumTiming, medium_timing
 from edgesim.sim.vector_unit import SCHEDULES, movement_cycles, program_cycles
@@ -29,6 +30,8 @@ __all__ = ["SCHEDULES", "SegmentEngine", "simulate_segment"]
 
 def simulate_segment(plan: SegmentPlan, chip: AcceleratorSpec, technology: Technology) -> EventLog:
     """Event log of one segment. Raises DeadlockError when work remains and nothing can move."""
+    if plan.programs:
+        return play_programs(plan, chip, technology)
     return SegmentEngine(plan, chip, technology).run()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,7 @@ def matmul_cycles(
     return path_cycles(path, row_tiles, reduction_tiles, column_tiles)
 
 
+@lru_cache(maxsize=4096)
 def path_cycles(
     path: PathParameters,
     row_tiles: int,

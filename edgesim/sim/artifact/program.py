@@ -1,0 +1,132 @@
+"""Plays command lists on the artifact: host, AXI, array and special functions in strict turn.
+
+Memories have one port and the release waits for every interrupt, so nothing overlaps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from math import ceil
+from typing import Any
+
+import simpy
+
+from edgesim.hw.spec import AcceleratorSpec
+from edgesim.ir.eventlog import EventLog, EventRecorder
+from edgesim.ir.plan import SegmentPlan
+from edgesim.ir.program import Command, OpProgram
+from edgesim.numerics.formats import format_bits
+from edgesim.sim.artifact.command_cycles import CommandCycles
+from edgesim.sim.artifact.parameters import artifact_of
+from edgesim.sim.artifact.program_counts import command_counts
+from edgesim.sim.memory import MediumTiming, medium_timing
+from edgesim.tech import Technology
+from edgesim.units import period_ticks
+
+Process = Generator[Any, Any, Any]
+
+
+def play_programs(plan: SegmentPlan, chip: AcceleratorSpec, technology: Technology) -> EventLog:
+    """Event log of a segment that is planned as command lists."""
+    return _Player(plan, chip, technology).run()
+
+
+class _Player:
+    """The state of one segment in play."""
+
+    def __init__(self, plan: SegmentPlan, chip: AcceleratorSpec, technology: Technology) -> None:
+        self.plan, self.chip, self.technology = plan, chip, technology
+        self.env = simpy.Environment()
+        self.recorder = EventRecorder()
+        self.period = period_ticks(chip.clock.frequency_hz)
+        self.element_bits = format_bits(chip.pu.number_format)
+        self.commands = artifact_of(chip).commands
+        self.cycles = CommandCycles(chip)
+        self.media: dict[str, MediumTiming] = {}
+
+    def run(self) -> EventLog:
+        """Play all programs to the end."""
+        done = self.env.process(self._host())
+        self.env.run(until=done)
+        return self.recorder.freeze(self.plan.label, int(self.env.now))
+
+    def _host(self) -> Process:
+        for program in self.plan.programs:
+            if program.host_function:
+                yield from self._compute(program)
+            for _ in range(program.repeats):
+                for command in program.commands:
+                    yield from self._command(program.op, command)
+            if program.decides:
+                status = self.chip.host.status_read_cycles
+                yield from self._busy("host", "decide", program.op, status, 1)
+            self._count(program)
+
+    def _command(self, op: str, command: Command) -> Process:
+        """Registers, start, the unit at work, interrupt."""
+        host = self.chip.host
+        issue = (
+            command.idle_cycles
+            + command.register_writes * host.config_write_cycles
+            + command.register_reads * self.commands.register_read_cycles
+        )
+        accesses = command.register_writes + command.register_reads
+        if issue:
+            yield from self._busy("host", "issue", op, issue, accesses)
+        if not command.start:
+            return
+        if command.start.startswith("axi_"):
+            yield self.env.process(self._transfer(op, command))
+        else:
+            unit = "pu" if command.start == "matmul" else "sfu"
+            cycles = self.cycles.of(command)
+            yield self.env.process(self._busy(unit, "busy", op, cycles, cycles))
+        interrupt = self.commands.sequences[command.start].interrupt_cycles  # type: ignore[index]
+        yield from self._busy("host", "interrupt", op, interrupt, 1)
+
+    def _transfer(self, op: str, command: Command) -> Process:
+        """Bits through AXI; the memory behind it answers a beat a cycle."""
+        masks = command.start.endswith("mask")
+        bits = command.sizes[0] * self.chip.pu.vector_size * (1 if masks else self.element_bits)
+        start = int(self.env.now)
+        yield from self._busy("dma", "transfer", op, self.cycles.of(command), 1, bits)
+        action = "read" if "_load_" in command.start else "write"
+        self._storage(command.medium, action, op, 1, bits, start)
+
+    def _compute(self, program: OpProgram) -> Process:
+        """Work of the host, which reads and writes the storage itself while it computes."""
+        cycles = ceil(program.host_elements * self.chip.host.cycles_per_element)
+        yield from self._busy("host", "compute", program.op, cycles, program.host_elements)
+        now = int(self.env.now)
+        for action, bits in (("read", program.host_read_bits), ("write", program.host_write_bits)):
+            if bits:
+                self._storage(program.medium, action, program.op, 1, bits, now)
+        for read in self.plan.embedding_reads:
+            if program.table and read.table == program.table:
+                self._storage(read.medium, "read", program.op, 1, read.bits, now)
+
+    def _storage(
+        self, medium: str, action: str, op: str, count: int, bits: int, start: int
+    ) -> None:
+        """An access of the storage since `start`, and the pages that it opens."""
+        if medium not in self.media:
+            self.media[medium] = medium_timing(self.chip, self.technology, medium)
+        self.recorder.add(start, int(self.env.now), medium, action, op, count, bits)
+        pages = self.media[medium].pages(bits)
+        if pages:
+            self.recorder.add(start, start, medium, "activate", op, pages, 0)
+
+    def _busy(
+        self, unit: str, action: str, op: str, cycles: int, count: int, bits: int = 0
+    ) -> Process:
+        start = int(self.env.now)
+        yield self.env.timeout(cycles * self.period)
+        self.recorder.add(start, int(self.env.now), unit, action, op, count, bits)
+
+    def _count(self, program: OpProgram) -> None:
+        now = int(self.env.now)
+        counts = command_counts(program.commands, program.repeats, self.chip, self.element_bits)
+        for count in counts:
+            self.recorder.add(
+                now, now, count.unit, count.action, program.op, count.count, count.bits
+            )
