@@ -12,7 +12,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,14 +57,14 @@ def process_row(tool: str, usage: Usage, cycles: int | None, included: str) -> R
 
 def part_row(tool: str, seconds: float, cycles: int | None, included: str) -> Row:
     """A part of the process above it."""
-    return Row(tool, f"{seconds:.4f}", "-", "-", cycles_text(cycles), included)
+    return Row(tool, f"{seconds:.3g}", "-", "-", cycles_text(cycles), included)
 
 
 def cycles_text(cycles: int | None) -> str:
     """Cycles of the layer's products, and how far above one full array they are."""
     if cycles is None:
         return "-"
-    return f"{cycles:,} ({cycles / IDEAL_CYCLES - 1:+.1%})"
+    return f"{cycles:,} ({cycles / IDEAL_CYCLES - 1:+.2%})"
 
 
 def installed(name: str, *packages: str) -> Path | None:
@@ -140,9 +140,11 @@ def edgesim_rows(limit_s: float) -> tuple[list[Row], str]:
         f"edgesim with operands on chip: {alone - IDEAL_CYCLES:,} cycles above the ideal, "
         f"{(alone - IDEAL_CYCLES) / NUM_PRODUCTS:.0f} per product: filling and draining the array. "
         "With memory and host the array "
-        f"is busy {products['busy']:,} cycles; it waits {products['waiting']:,} for weights and "
-        f"activations that do not overlap and {products['host']:,} for host commands. The rest of "
-        f"the layer adds {layer['cycles'] - products['cycles']:,}."
+        f"is busy {products['busy']:,} cycles; it waits {products['waiting']:,} for LPDDR4 "
+        f"({products['weight_bits'] / 8e6:.2f} MB of weights and masks, "
+        f"{products['spill_bits'] / 8e6:.2f} MB of activations that the buffers do not hold) "
+        f"and {products['host']:,} for host commands. The rest of the layer adds "
+        f"{layer['cycles'] - products['cycles']:,}."
     )
     return rows, words
 
@@ -178,28 +180,37 @@ def zigzag_rows(limit_s: float) -> tuple[list[Row], str]:
     return lines, words
 
 
-def scalesim_rows(limit_s: float, budget_s: float) -> tuple[list[Row], str]:
-    """SCALE-Sim, product by product from the smallest, while the budget lasts."""
+def scalesim_rows(budget_s: float) -> tuple[list[Row], str]:
+    """SCALE-Sim, product by product from the smallest, while the budget lasts.
+
+    A product that would not end in time, by the speed of the one before, is not started.
+    """
     python = installed("scalesim", *SCALESIM)
     if python is None:
         return [], "SCALE-Sim: not compared."
-    lines, cycles, spent = [], {}, 0.0
+    lines: list[Row] = []
+    cycles: dict[str, int] = {}
+    left, seconds_per_mac = budget_s, 0.0
     for product in sorted(PRODUCTS, key=lambda p: p.macs):
         name = f"  {product.name} {product.rows}x{product.columns}x{product.reduction}"
-        left = min(limit_s, budget_s - spent)
-        if left <= 0:
-            lines.append(Row(name, "-", "-", "-", "-", "not run: the time budget is spent"))
+        expected = seconds_per_mac * product.macs
+        if expected > left:
+            reason = f"not run: about {expected:.0f} s expected, {left:.0f} s of the budget left"
+            lines.append(Row(name, "-", "-", "-", "-", reason))
             continue
         usage, found = driven("scalesim", python, left, product.name)
-        spent += usage.wall_s
+        left -= usage.wall_s
         included = f"one of {product.count} such products, weight stationary, no bandwidth limit"
-        if found is None:
-            included = f"stopped after {left:.0f} s" if usage.returncode is None else "failed"
-        else:
+        shown = "-"
+        if found is not None:
+            seconds_per_mac = usage.wall_s / product.macs
             cycles[product.name] = int(found["Total Cycles"])
-        row = process_row(name, usage, None, included)
-        shown = f"{cycles[product.name]:,} each" if product.name in cycles else "-"
-        lines.append(Row(*row.cells()[:4], shown, included))
+            shown = f"{cycles[product.name]:,} each"
+        elif usage.returncode is None:
+            included = f"stopped after {usage.wall_s:.0f} s"
+        else:
+            included = "failed"
+        lines.append(replace(process_row(name, usage, None, included), cycles=shown))
     return _scalesim_total(cycles, lines)
 
 
@@ -238,8 +249,12 @@ def _weight_stationary_cycles(rows: int, columns: int, reduction: int) -> int:
 def main() -> None:
     """Print the table and what explains it; exit status 0 also where a peer is missing."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--limit", type=float, default=240, help="seconds of one process")
-    parser.add_argument("--scalesim-budget", type=float, default=420, help="seconds, all products")
+    parser.add_argument(
+        "--limit", type=float, default=120, help="seconds of edgesim, and of ZigZag"
+    )
+    parser.add_argument(
+        "--scalesim-budget", type=float, default=480, help="seconds, all of its products"
+    )
     chosen = parser.parse_args()
     BUILD.mkdir(parents=True, exist_ok=True)
     print(machine_text("edgesim", "numpy", "numba", "simpy"))
@@ -250,7 +265,7 @@ def main() -> None:
     )
     parts = [
         edgesim_rows(chosen.limit), zigzag_rows(chosen.limit),
-        scalesim_rows(chosen.limit, chosen.scalesim_budget),
+        scalesim_rows(chosen.scalesim_budget),
     ]  # fmt: skip
     header = ("tool", "wall s", "CPU s", "peak MB", "cycles (above ideal)", "included")
     print(table_text(header, [row.cells() for rows, _ in parts for row in rows]))

@@ -56,6 +56,13 @@ def accounts(log: EventLog, period: int) -> dict[str, int]:
     }  # fmt: skip
 
 
+def traffic(plan: SegmentPlan) -> dict[str, int]:
+    """Bits that move between the chip and its storage: weights, and activations that spill."""
+    weights = sum(c.stored_bits * op.weight_passes for op in plan.ops for c in op.chunks)
+    moves = [move for op in plan.ops for move in (*op.loads, *op.stores, *op.entry_stores)]
+    return {"weight_bits": weights, "spill_bits": sum(move.bits * move.passes for move in moves)}
+
+
 def main() -> None:
     """Time and account for the products alone, together, and within their layer."""
     chip, technology = toy_chip("edgebert-n16"), load_technology()
@@ -71,7 +78,7 @@ def main() -> None:
     content: dict[str, object] = {"macs": macs}
     content["alone"] = {**timed(lambda: alone(chip)), "cycles": alone(chip)}
     for name, what in (("products", products), ("layer", plan)):
-        content[name] = {**timed(play(what)), **accounts(play(what)(), period)}
+        content[name] = {**timed(play(what)), **accounts(play(what)(), period), **traffic(what)}
     print(json.dumps(content))
 
 
