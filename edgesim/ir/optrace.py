@@ -66,6 +66,7 @@ class OpTrace:
     model_class: str
     """Class of the lowered module, such as `MultiExitClassifier(BertModel)`."""
     prologue: tuple[Op, ...]
+    """The embedding, or the input tensor of a model without one."""
     layers: tuple[Layer, ...]
     epilogue: tuple[Op, ...]
     """Ops after the last layer that belong to no off-ramp, such as pooler and classifier."""

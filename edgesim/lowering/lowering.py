@@ -37,10 +37,13 @@ def lower(
     ----------
     model
         BERT-like encoder with or without pooler, classifier or off-ramps (`ramps.<i>` behind
-        encoder layer i+1). Its modes and weights are left as they are.
+        encoder layer i+1), or `torch.nn.TransformerEncoder`. Its modes and weights are left as
+        they are.
     example_inputs
         Tensor of token ids, tuple, dictionary or tokenizer output; None builds one. The batch
-        becomes one row, masks all ones (a sentence has its own length), types all zeros.
+        becomes one row, masks all ones (a sentence has its own length), types all zeros. A model
+        without embeddings takes a floating-point tensor, batch first or as its attention states;
+        its trace begins with an `input` op, a tensor that arrives through storage.
     name
         Name of the trace; None takes the model's class.
     weight_format, activation_format
