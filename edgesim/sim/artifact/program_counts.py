@@ -26,7 +26,7 @@ def command_counts(
             _product(command, chip.pu.vector_size, element_bits, counts, bits)
         elif command.start.startswith("axi_"):
             _transfer(command, chip.pu.vector_size, element_bits, bits)
-        elif command.start != "dvfs":
+        elif command.start in chip.sfu.programs:
             _special(command, chip, element_bits, counts, bits)
     return [
         Count(unit, action, counts[unit, action] * repeats, bits[unit, action] * repeats)
