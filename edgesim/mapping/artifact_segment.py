@@ -75,8 +75,10 @@ class SegmentWriter:
         elif draft.unit == "host" and not self._already_turned(op):
             function = getattr(op, "function", op.kind)
             table = getattr(op, "table", "")
+            first_only = getattr(op, "pooling", "") == "first"
+            read = [op.output] if first_only else op.inputs
             self.programs.append(
-                self.layouts.host(op.name, op.kind, function, op.inputs, [op.output], 1.0, table)
+                self.layouts.host(op.name, op.kind, function, read, [op.output], 1.0, table)
             )
             self.layouts.known.pop(op.output, None)
         return None
