@@ -5,15 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import sqrt
 from statistics import NormalDist
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.ir.result import SentenceRow
-
-if TYPE_CHECKING:
-    from edgesim.pipeline.simulate import RunInput
+from edgesim.pipeline.run_input import RunInput
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,8 @@ from edgesim.ir.workload import Workload
 from edgesim.mapping.bounds import segment_bound
 from edgesim.mapping.planner import Mapper
 from edgesim.pipeline.answers import accuracy
-from edgesim.pipeline.simulate import RunInput, prepare, simulate
+from edgesim.pipeline.run_input import RunInput, prepare
+from edgesim.pipeline.simulate import simulate
 from edgesim.sim.segment_logs import SegmentLogs
 from edgesim.sim.workload_run import WorkloadSimulator
 from edgesim.tech import Technology, load_technology

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,19 +10,15 @@ from edgesim.hw.spec import GpuSpec
 from edgesim.ir.interval import ZERO, Interval
 from edgesim.ir.result import SimResult
 from edgesim.pipeline.answers import accuracy, sentence_rows
+from edgesim.pipeline.run_input import RunInput, input_hashes
 from edgesim.sim.gpu import GpuParameters, simulate_gpu
 from edgesim.tech import Technology
-
-if TYPE_CHECKING:
-    from edgesim.pipeline.simulate import RunInput
 
 
 def simulate_gpu_chip(
     asked: RunInput, chip: GpuSpec, technology: Technology, precision: str | None
 ) -> SimResult:
     """The result of a run on a GPU; with exits, every ramp syncs with the host."""
-    from edgesim.pipeline.summary import input_hashes
-
     chosen = precision or chip.precisions[0]
     if chosen not in chip.precisions:
         raise InputError(f"precision {chosen!r}; {chip.name} has {', '.join(chip.precisions)}")

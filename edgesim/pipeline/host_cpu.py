@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -11,10 +11,8 @@ from edgesim.hw.spec import HostCpuSpec
 from edgesim.ir.interval import Interval
 from edgesim.ir.result import BreakdownRow, SimResult
 from edgesim.pipeline.answers import accuracy, sentence_rows
+from edgesim.pipeline.run_input import RunInput, input_hashes
 from edgesim.tech import Technology
-
-if TYPE_CHECKING:
-    from edgesim.pipeline.simulate import RunInput
 
 
 def measure_host_cpu(
@@ -26,7 +24,6 @@ def measure_host_cpu(
     forward pass computes every layer.
     """
     from edgesim.lowering.host_run import time_forward
-    from edgesim.pipeline.summary import input_hashes
 
     if model is None:
         raise InputError(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections import defaultdict
 from dataclasses import replace
@@ -12,15 +10,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesim.hw.spec import AcceleratorSpec, Chip, chip_content
+from edgesim.hw.spec import AcceleratorSpec
 from edgesim.ir.interval import Interval
 from edgesim.ir.plan import SegmentPlan
 from edgesim.ir.result import LayerBottleneck, RooflinePoint, SimResult
 from edgesim.ir.run import SimulationRun
-from edgesim.ir.trace_file import trace_hash
 from edgesim.mapping.bounds import segment_bound
 from edgesim.mapping.planner import Mapper
 from edgesim.pipeline.answers import accuracy, sentence_rows
+from edgesim.pipeline.run_input import RunInput, input_hashes
 from edgesim.sim.analytic import segment_ticks
 from edgesim.sim.artifact.time_parts import time_parts_s
 from edgesim.sim.vector_unit import SCHEDULES
@@ -29,24 +27,10 @@ from edgesim.tech import Technology
 
 if TYPE_CHECKING:
     from edgesim.energy import PricedRun
-    from edgesim.pipeline.simulate import RunInput
 
 TICKS_PER_S = 1e12
 EXPOSED_DMA_LIMIT = 0.25
 """Share of a layer's time with only DMA at work from which the memory is called the limit."""
-
-
-def input_hashes(asked: RunInput, chip: Chip, technology: Technology) -> dict[str, str]:
-    """SHA-256 of every input of a run."""
-    chip_text = json.dumps(chip_content(chip), sort_keys=True)
-    hashes = {
-        "trace": trace_hash(asked.trace),
-        "chip": hashlib.sha256(chip_text.encode()).hexdigest(),
-        "technology": technology.content_hash(),
-    }
-    if asked.workload is not None:
-        hashes["workload"] = asked.workload.content_hash()
-    return hashes
 
 
 def accelerator_result(

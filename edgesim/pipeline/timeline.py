@@ -15,7 +15,8 @@ from edgesim.ir.optrace import OpTrace
 from edgesim.ir.result import SimResult
 from edgesim.ir.workload import Workload
 from edgesim.pipeline.output import write_text
-from edgesim.pipeline.simulate import PlayedRun, play, prepare
+from edgesim.pipeline.run_input import prepare
+from edgesim.pipeline.simulate import PlayedRun, play
 from edgesim.report.timeline import ExitRecord, timeline_events
 from edgesim.tech import Technology, load_technology
 

@@ -64,7 +64,7 @@ def test_padding_makes_every_sentence_equal(trace: OpTrace, workload: es.Workloa
     result = es.simulate(trace, es.load_chip(CHIP), workload=workload, pad_to=64)
     assert {row.num_tokens for row in result.sentences} == {64}
     alone = es.simulate(trace, es.load_chip(CHIP), pad_to=64)
-    layers = [row for row in result.breakdown if row.name == "layer 1"][0]
+    layers = next(row for row in result.breakdown if row.name == "layer 1")
     assert layers.latency_s == pytest.approx(
         next(row for row in alone.breakdown if row.name == "layer 1").latency_s
     )
@@ -96,9 +96,7 @@ def test_parts_of_energy_and_area_sum_to_their_totals(
             assert area == pytest.approx(result.area_mm2.value, rel=1e-9)
 
 
-def test_a_result_carries_its_inputs_and_its_honesty(
-    trace: OpTrace, workload: es.Workload
-) -> None:
+def test_a_result_carries_its_inputs_and_its_honesty(trace: OpTrace, workload: es.Workload) -> None:
     result = es.simulate(trace, es.load_chip(CHIP), workload=workload)
     assert set(result.inputs) == {"trace", "chip", "technology", "workload"}
     assert result.assumed

@@ -17,7 +17,8 @@ from toy_traces import BertShape, bert_like, toy_chip
 
 import edgesim as es
 from edgesim.errors import InputError
-from edgesim.pipeline.simulate import PlayedRun, play, prepare
+from edgesim.pipeline.run_input import prepare
+from edgesim.pipeline.simulate import PlayedRun, play
 from edgesim.pipeline.timeline import timeline_content, write_timeline
 from edgesim.tech import load_technology
 
