@@ -21,13 +21,13 @@ ALLOWED = {
     "hw": TOP,
     "tech": TOP | {"ir"},
     "numerics": TOP,
-    **{stage: TOP | LEAVES for stage in STAGES},
-    "mapping": TOP | LEAVES,
+    **dict.fromkeys(STAGES, TOP | LEAVES),
     "plot": TOP | LEAVES,
     "report": TOP | LEAVES | {"plot"},
     "pipeline": TOP | LEAVES | STAGES | {"report", "plot"},
-    "cli": TOP | LEAVES | {"pipeline", "report"},
-    "__init__": TOP | LEAVES | STAGES | {"pipeline", "report", "plot"},
+    "sweeps": TOP | LEAVES | {"pipeline", "plot"},
+    "cli": TOP | LEAVES | {"sweeps", "pipeline", "report", "plot"},
+    "__init__": TOP | LEAVES | STAGES | {"sweeps", "pipeline", "report", "plot"},
 }
 
 
