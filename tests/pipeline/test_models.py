@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -141,8 +140,10 @@ def test_a_zoo_folder_is_wanted_where_thresholds_are(folder: Path) -> None:
         es.find_model(folder)
 
 
-def test_a_run_of_a_folder_prints_nothing_but_its_json(folder: Path) -> None:
-    command = [sys.executable, "-m", "edgesim.cli", "run", str(folder), "--pad-to", "8", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout)["chip"] == "edgebert-n16"
-    assert done.stderr == ""
+def test_a_run_of_a_folder_prints_nothing_but_its_json(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", str(folder), "--pad-to", "8", "--json"]) == 0
+    printed = capfd.readouterr()
+    assert json.loads(printed.out)["chip"] == "edgebert-n16"
+    assert printed.err == ""
