@@ -10,19 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from edgesim.numerics import AdaptivFloat
-
-
-class _RoundStraightThrough(torch.autograd.Function):
-    """Round in the forward pass, pass the gradient unchanged."""
-
-    @staticmethod
-    def forward(ctx: Any, weight: Tensor, number_format: AdaptivFloat) -> Tensor:
-        return torch.from_numpy(number_format.quantize(weight.detach().numpy()))
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return grads[0], None
+from edgesim.compress.fake_quantise import fake_quantise
+from edgesim.numerics import NumberFormat
 
 
 class CompressedWeight(nn.Module):
@@ -33,14 +22,13 @@ class CompressedWeight(nn.Module):
     def __init__(self, weight: Tensor) -> None:
         super().__init__()
         self.register_buffer("mask", torch.ones_like(weight, dtype=torch.bool))
-        self.number_format: AdaptivFloat | None = None
+        self.number_format: NumberFormat | None = None
 
     def forward(self, weight: Tensor) -> Tensor:
         kept = torch.where(self.mask, weight, torch.zeros((), dtype=weight.dtype))
         if self.number_format is None:
             return kept
-        rounded: Tensor = _RoundStraightThrough.apply(kept, self.number_format)  # type: ignore[no-untyped-call]
-        return rounded
+        return fake_quantise(kept, self.number_format)
 
 
 def magnitude_mask(weight: Tensor, zero_fraction: float) -> Tensor:

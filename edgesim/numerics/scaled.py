@@ -1,0 +1,240 @@
+"""Formats whose values are whole numbers times a scale: fixed point, INT, block floating point.
+
+Codes are two's complement patterns (affine integers: unsigned), values level·scale. A value half
+way between two levels goes to the even one; values past the ends clamp to them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from edgesim.errors import InputError
+from edgesim.numerics import kernels, protocol
+
+FLOAT32_BITS = 32
+
+
+def _checked_bits(bits: int, name: str, lowest: int = 2) -> None:
+    if not lowest <= bits <= 16:
+        raise InputError(f"{name}: got {bits} bits; allowed {lowest} to 16")
+
+
+class _Levels(protocol.Plain):
+    """Rounding to levels lowest … highest of a scale; subclasses give the scale."""
+
+    @property
+    def name(self) -> str:
+        raise NotImplementedError
+
+    def _range(self) -> tuple[int, int]:
+        raise NotImplementedError
+
+    def _scale(self, parameter: Any) -> NDArray[np.float64]:
+        raise NotImplementedError
+
+    def parameter_for(self, x: ArrayLike, axis: int | None = None) -> Any:
+        raise NotImplementedError
+
+    def _scale_or(self, values: NDArray[Any], parameter: Any) -> NDArray[np.float64]:
+        return self._scale(self.parameter_for(values) if parameter is None else parameter)
+
+    def encode(self, x: ArrayLike, parameter: Any = None) -> protocol.Codes:
+        """Two's complement codes of the nearest levels, as unsigned patterns."""
+        values = protocol.finite(x, self.name)
+        scale = self._scale_or(values, parameter)
+        out = np.empty(values.shape, dtype=protocol.code_dtype(self.bits))
+        if scale.ndim and scale.shape != (*values.shape[:-1], 1):
+            return self.encode_reference(values, parameter)
+        length = values.shape[-1] if scale.ndim else max(values.size, 1)
+        rows = np.ascontiguousarray(values).reshape(-1, length)
+        lowest, highest = self._range()
+        kernels.scaled_encode(
+            rows, out.reshape(-1, length), scale.reshape(-1), float(lowest), float(highest),
+            2**self.bits - 1,
+        )  # fmt: skip
+        return out
+
+    def encode_reference(self, x: ArrayLike, parameter: Any = None) -> protocol.Codes:
+        """`encode` in plain numpy: the twin of the kernel."""
+        values = protocol.finite(x, self.name)
+        levels = np.rint(values.astype(np.float64) / self._scale_or(values, parameter))
+        patterns = np.clip(levels, *self._range()).astype(np.int64) & (2**self.bits - 1)
+        return protocol.as_codes(patterns, self.bits)
+
+    def decode(self, codes: ArrayLike, parameter: Any = None) -> NDArray[np.float64]:
+        """Values of codes, float64."""
+        code = protocol.checked_codes(codes, self.bits, self.name)
+        half = 2 ** (self.bits - 1)
+        return np.asarray((((code + half) & (2 * half - 1)) - half) * self._scale(parameter))
+
+    def quantize(self, x: ArrayLike, parameter: Any = None) -> protocol.Values:
+        """The nearest representable values, same shape; float32 in gives float32 out."""
+        values = protocol.finite(x, self.name)
+        chosen = self.parameter_for(values) if parameter is None else parameter
+        return protocol.as_given(self.decode(self.encode(values, chosen), chosen), values)
+
+    def code_table(self, parameter: Any = None) -> NDArray[np.float64]:
+        """The value of every code, shape (2^bits,)."""
+        return self.decode(np.arange(2**self.bits), parameter)
+
+
+@dataclass(frozen=True)
+class FixedPoint(_Levels):
+    """Signed fixed point: `bits` in all, `fraction_bits` of them behind the point (any sign)."""
+
+    bits: int
+    fraction_bits: int
+    parameter_bits = 0
+
+    def __post_init__(self) -> None:
+        _checked_bits(self.bits, "fixed point")
+        if not -64 <= self.fraction_bits <= 64:
+            raise InputError(f"fixed point: got {self.fraction_bits} fraction bits; allowed ±64")
+
+    @classmethod
+    def fitting(cls, bits: int, x: ArrayLike) -> FixedPoint:
+        """The format of this width with the most fraction bits that still holds max|x|."""
+        top = float(protocol.largest(protocol.finite(x, "fixed point"), None))
+        integer_bits = int(np.frexp(top)[1])
+        return cls(bits, min(64, max(-64, bits - 1 - integer_bits)))
+
+    @property
+    def name(self) -> str:
+        """Such as `fixed<8,6>`."""
+        return f"fixed<{self.bits},{self.fraction_bits}>"
+
+    def parameter_for(self, x: ArrayLike, axis: int | None = None) -> None:
+        """None: the point is part of the format."""
+
+    def _range(self) -> tuple[int, int]:
+        return -(2 ** (self.bits - 1)), 2 ** (self.bits - 1) - 1
+
+    def _scale(self, parameter: Any) -> NDArray[np.float64]:
+        return np.asarray(2.0**-self.fraction_bits)
+
+
+@dataclass(frozen=True)
+class Integer(_Levels):
+    """Symmetric INT: levels ±(2^(bits-1) - 1), scale max|x| / (2^(bits-1) - 1), or 1 for zeros.
+
+    The most negative code is never written; it decodes to its level.
+    """
+
+    bits: int
+    parameter_bits = FLOAT32_BITS
+
+    def __post_init__(self) -> None:
+        _checked_bits(self.bits, "int")
+
+    @property
+    def name(self) -> str:
+        """Such as `int8`."""
+        return f"int{self.bits}"
+
+    def parameter_for(self, x: ArrayLike, axis: int | None = None) -> Any:
+        """The scale."""
+        top = protocol.largest(protocol.finite(x, self.name), axis)
+        scale = top / self._range()[1]
+        scale = np.where(scale == 0, 1.0, scale)
+        return float(scale) if axis is None else scale
+
+    def _range(self) -> tuple[int, int]:
+        return 1 - 2 ** (self.bits - 1), 2 ** (self.bits - 1) - 1
+
+    def _scale(self, parameter: Any) -> NDArray[np.float64]:
+        scale = np.asarray(parameter, dtype=np.float64)
+        if not (np.isfinite(scale) & (scale > 0)).all():
+            raise InputError(f"{self.name}: got scale {parameter}; allowed are numbers above 0")
+        return scale
+
+
+@dataclass(frozen=True)
+class BlockFloat(_Levels):
+    """Block floating point: levels ±(2^(bits-1) - 1) times a shared power of two.
+
+    The parameter is the shared exponent E = floor(log2 max|x|), the scale 2^(E - bits + 2), so
+    the largest value may clamp by up to one level. An all-zero block has E = 0. Blocks are rows or
+    vectors by the name's suffix, such as `bfp<8>/vector16`; without it one block is one tensor.
+    """
+
+    bits: int
+    parameter_bits = 8
+
+    def __post_init__(self) -> None:
+        _checked_bits(self.bits, "bfp")
+
+    @property
+    def name(self) -> str:
+        """Such as `bfp<8>`."""
+        return f"bfp<{self.bits}>"
+
+    def parameter_for(self, x: ArrayLike, axis: int | None = None) -> Any:
+        """The shared exponent."""
+        top = protocol.largest(protocol.finite(x, self.name), axis)
+        exponent = np.frexp(np.where(top == 0, 1.0, top))[1].astype(np.int64) - 1
+        return int(exponent) if axis is None else exponent
+
+    def _range(self) -> tuple[int, int]:
+        return 1 - 2 ** (self.bits - 1), 2 ** (self.bits - 1) - 1
+
+    def _scale(self, parameter: Any) -> NDArray[np.float64]:
+        return np.ldexp(1.0, np.asarray(parameter, dtype=np.int64) - self.bits + 2)
+
+
+@dataclass(frozen=True)
+class AffineInteger(protocol.Plain):
+    """Asymmetric INT: value = (code - zero_point)·scale, code 0 … 2^bits - 1.
+
+    The range is that of the values widened to hold 0, which is exact. Zeros have scale 1, zero
+    point 0. Code 0 is the lowest value, not zero: a bitmask of codes is no mask of values.
+    """
+
+    bits: int
+    parameter_bits = FLOAT32_BITS + 16
+
+    def __post_init__(self) -> None:
+        _checked_bits(self.bits, "affine")
+
+    @property
+    def name(self) -> str:
+        """Such as `affine<8>`."""
+        return f"affine<{self.bits}>"
+
+    def parameter_for(self, x: ArrayLike, axis: int | None = None) -> Any:
+        """(scale, zero point), stacked along a new first axis."""
+        values = protocol.finite(x, self.name)
+        keep = axis is not None
+        low = np.min(values, axis=axis, keepdims=keep, initial=0.0).astype(np.float64)
+        high = np.max(values, axis=axis, keepdims=keep, initial=0.0).astype(np.float64)
+        scale = (high - low) / (2**self.bits - 1)
+        scale = np.where(scale == 0, 1.0, scale)
+        return np.stack([scale, np.rint(-low / scale)])
+
+    def encode(self, x: ArrayLike, parameter: Any = None) -> protocol.Codes:
+        """Codes of the nearest levels: rint(x / scale) + zero point, clamped."""
+        values = protocol.finite(x, self.name)
+        scale, zero = self.parameter_for(values) if parameter is None else parameter
+        level = np.rint(values.astype(np.float64) / scale) + zero
+        return protocol.as_codes(np.clip(level, 0, 2**self.bits - 1), self.bits)
+
+    def decode(self, codes: ArrayLike, parameter: Any = None) -> NDArray[np.float64]:
+        """Values of codes, float64."""
+        if parameter is None:
+            raise InputError(f"{self.name}: decode needs its (scale, zero point)")
+        scale, zero = parameter
+        code = protocol.checked_codes(codes, self.bits, self.name)
+        return np.asarray((code - zero) * scale, dtype=np.float64)
+
+    def quantize(self, x: ArrayLike, parameter: Any = None) -> protocol.Values:
+        """The nearest representable values, same shape; float32 in gives float32 out."""
+        values = protocol.finite(x, self.name)
+        chosen = self.parameter_for(values) if parameter is None else parameter
+        return protocol.as_given(self.decode(self.encode(values, chosen), chosen), values)
+
+    def code_table(self, parameter: Any = None) -> NDArray[np.float64]:
+        """The value of every code, shape (2^bits,)."""
+        return self.decode(np.arange(2**self.bits), parameter)

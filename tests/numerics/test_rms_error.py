@@ -1,0 +1,72 @@
+"""RMS error by format and width."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from edgesim.errors import InputError
+from edgesim.numerics import rms_error
+from edgesim.numerics.rms_error import rms_error_table
+
+
+def heavy_tailed_weights() -> dict[str, np.ndarray]:
+    """Student's t with 5 degrees of freedom: outliers like those of a transformer's matrices."""
+    rng = np.random.default_rng(11)
+    return {f"w{i}": (0.04 * rng.standard_t(5, (300, 200))).astype(np.float32) for i in range(3)}
+
+
+def test_integers_have_the_error_of_uniform_noise() -> None:
+    """Closed form: step / sqrt(12) for weights spread evenly over many steps."""
+    x = np.random.default_rng(1).uniform(-1, 1, 200_000)
+    table = rms_error_table(x, widths=[8]).set_index("family")
+    assert table.loc["int", "rms_error"] == pytest.approx(1 / 127 / np.sqrt(12), rel=0.01)
+    assert table.loc["affine", "rms_error"] == pytest.approx(2 / 255 / np.sqrt(12), rel=0.01)
+    relative = table.loc["int", "rms_error"] / np.sqrt(np.mean(x * x))
+    assert table.loc["int", "relative_rms_error"] == pytest.approx(relative, rel=1e-12)
+
+
+def test_values_of_a_format_have_no_error_in_it() -> None:
+    x = np.random.default_rng(2).integers(-127, 128, 5000) / 64.0
+    table = rms_error_table({"x": np.append(x, 127 / 64)}, widths=[8]).set_index("family")
+    assert table.loc["int", "rms_error"] == pytest.approx(0, abs=1e-15)
+    assert table.loc["bfp", "rms_error"] == 0
+    assert table.loc["fixed", "rms_error"] == 0
+    assert table.loc["fixed_clipping", "number_format"] == "fixed<8,6>"
+
+
+def test_adaptivfloat_has_the_least_error_on_weights_with_outliers_at_every_width() -> None:
+    """The DAC 2020 paper's claim, among the formats that hold the largest value."""
+    table = rms_error_table(heavy_tailed_weights())
+    table = table[table.family != "fixed_clipping"]
+    for _, of_width in table.groupby("bits"):
+        assert of_width.sort_values("rms_error").family.iloc[0] == "adaptivfloat"
+
+
+def test_one_more_bit_never_hurts() -> None:
+    for _, of_family in rms_error_table(heavy_tailed_weights()).groupby("family"):
+        assert (np.diff(of_family.sort_values("bits").rms_error) < 0).all()
+
+
+def test_the_command_writes_the_table_of_a_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "w.safetensors"
+    weights = {**heavy_tailed_weights(), "bias": np.full(200, 1e6, dtype=np.float32)}
+    save_file(weights, path)
+    assert rms_error.main([str(path), "--only", "w"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "family,bits,number_format,rms_error,relative_rms_error"
+    assert len(lines) == 1 + len(rms_error.FAMILIES) * len(rms_error.WIDTHS)
+    assert rms_error.main([str(path), "--only", "absent"]) == 1
+    assert "holds no float matrix" in capsys.readouterr().err
+    assert rms_error.main([str(tmp_path / "absent.safetensors")]) == 1
+
+
+@pytest.mark.parametrize("bad", [{}, np.zeros((3, 3)), [np.nan, 1.0]])
+def test_weights_without_a_number_are_refused(bad: object) -> None:
+    with pytest.raises(InputError, match="empty, all zero or not numbers"):
+        rms_error_table(bad)  # type: ignore[arg-type]
