@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
-from edgesim.hw.artifact_spec import ArtifactSpec
+import numpy as np
+from numpy.typing import NDArray
+
+from edgesim.hw.artifact_spec import COMMANDS, ArtifactSpec
 from edgesim.units import ceil_div
 
 ELEMENT_BITS = 8
@@ -47,37 +51,42 @@ class CommandLimits:
         """Last vector at which a dense second operand of one memory can begin."""
         return int(2**self.artifact.registers.base_bits - 1) // self.vector_size
 
-    def transfer_rows(self, start: str, rows: int) -> int | None:
-        """Rows that a transfer of `rows` moves; None when no single command moves them.
+    @cached_property
+    def moved_rows(self) -> dict[str, NDArray[np.int64]]:
+        """Per transfer, what moving 0, 1, … rows moves; -1 where no single command moves them.
 
         Whole beats; beyond one burst whole bursts, where the release addresses only those.
         """
+        return {
+            name: self._moved(name, np.arange(self.memory_vectors + 1))
+            for name in COMMANDS
+            if name.startswith("axi_")
+        }
+
+    def _moved(self, start: str, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         axi, registers = self.artifact.axi, self.artifact.registers
         row_bits = self.vector_size * (1 if start.endswith("mask") else ELEMENT_BITS)
-        beats = ceil_div(rows * row_bits, axi.beat_bits)
-        bursts = ceil_div(beats, axi.burst_beats)
-        if bursts > 1 and axi.whole_bursts:
-            beats = bursts * axi.burst_beats
+        beats = -(-rows * row_bits // axi.beat_bits)
+        bursts = -(-beats // axi.burst_beats)
+        if axi.whole_bursts:
+            beats = np.where(bursts > 1, bursts * axi.burst_beats, beats)
         burst_bits = registers.load_burst_bits if "_load_" in start else registers.store_burst_bits
         counter = registers.transfer_row_bits
         if start == "axi_load_aux":
             counter = registers.auxiliary_row_bits
-        moved = max(rows, beats * axi.beat_bits // row_bits)
-        fits = (
-            beats < 2**registers.beat_count_bits and bursts <= 2**burst_bits and moved <= 2**counter
-        )
-        return moved if fits else None
+        moved = np.maximum(rows, beats * axi.beat_bits // row_bits)
+        fits = (beats < 2**registers.beat_count_bits) & (bursts <= 2**burst_bits)
+        return np.where(fits & (moved <= 2**counter), moved, -1)
+
+    def transfer_rows(self, start: str, rows: int) -> int | None:
+        """Rows that a transfer of `rows` moves; None when no single command moves them."""
+        table = self.moved_rows[start]
+        moved = int(table[rows]) if rows < len(table) else -1
+        return None if moved < 0 else moved
 
     def most_rows(self, start: str) -> int:
         """The largest transfer that one command moves."""
-        low, high = 0, self.memory_vectors + 1
-        while high - low > 1:
-            middle = (low + high) // 2
-            if self.transfer_rows(start, middle) is None:
-                high = middle
-            else:
-                low = middle
-        return low
+        return int(np.flatnonzero(self.moved_rows[start] >= 0)[-1])
 
     def result_base(self, operand_vectors: int, operand_rows: int, outputs: int) -> int | None:
         """Base of results behind the operand of one memory; None when none has room for them.

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from edgesim.hw.artifact_limits import CommandLimits
 from edgesim.hw.artifact_spec import ArtifactSpec
 from edgesim.hw.spec import AcceleratorSpec
 from edgesim.ir.infeasible import Infeasible
@@ -19,6 +20,9 @@ from edgesim.ir.ops import Op
 from edgesim.ir.optrace import OpTrace
 from edgesim.ir.plan import PlannedOp, SegmentPlan
 from edgesim.ir.program import OpProgram
+from edgesim.mapping.artifact_commands import CommandBuilder
+from edgesim.mapping.artifact_operands import Operand
+from edgesim.mapping.artifact_products import ProductKey, ProductPrograms
 from edgesim.mapping.artifact_segment import SegmentWriter
 from edgesim.mapping.draft import Draft, draft_ops
 from edgesim.mapping.placement import exchange_medium
@@ -38,7 +42,9 @@ class ArtifactMapper(Mapper):
     def __init__(self, trace: OpTrace, chip: AcceleratorSpec, artifact: ArtifactSpec) -> None:
         super().__init__(trace, chip)
         self.artifact = artifact
-        self._products: dict[object, object] = {}
+        self._products: dict[ProductKey, ProductPrograms | None] = {}
+        self._operands: dict[tuple[str, bool], Operand] = {}
+        self._limits = CommandLimits(artifact, chip.pu.vector_size)
 
     def _plan(
         self, label: str, layer: int, ops: Sequence[Op], num_tokens: int
@@ -55,8 +61,8 @@ class ArtifactMapper(Mapper):
                 "host", 1, 0, "media", ("storage.lpddr4", "storage.sram"),
             )  # fmt: skip
         writer = SegmentWriter(
-            self.trace, self.chip, self.artifact, self.placement, num_tokens, medium,
-            self._products,
+            self.trace, self.chip, self.placement, num_tokens,
+            CommandBuilder(self.artifact, self._limits, medium), self._products, self._operands,
         )  # fmt: skip
         fault = writer.write(drafts)
         if fault is not None:
@@ -107,7 +113,7 @@ class ArtifactMapper(Mapper):
             name=op.name, kind=op.kind, unit=draft.unit, rows=draft.rows,
             reduction=draft.reduction, columns=draft.columns, repeats=draft.repeats,
             row_blocks=(draft.rows,) if draft.unit == "pu" else (),
-            medium=weights[0].medium if weights else writer.medium,
+            medium=weights[0].medium if weights else writer.builder.medium,
             chunks=weights[0].chunks if has_matrix else (),
             parameter_bits=0 if has_matrix else sum(w.stored_bits for w in weights),
             table=getattr(op, "table", ""), fused_activation=draft.fused_activation,

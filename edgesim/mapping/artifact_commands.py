@@ -76,15 +76,14 @@ class CommandBuilder:
         """All commands of one product, operands reloaded where they are gone."""
         commands: list[Command] = []
         resident: dict[int, int] = {}
+        sides = ((1, left, cut.row_tiles), (0, right, cut.column_tiles))
+        loads = {memory: self._block_loads(side, size, memory) for memory, side, size in sides}
         for row_block, column_block in self._order(left, right, cut):
             blocks = {1: row_block, 0: column_block}
-            for memory, side, size in ((1, left, cut.row_tiles), (0, right, cut.column_tiles)):
-                if resident.get(memory) != blocks[memory]:
-                    rows = int(side.operand.block_rows(size)[blocks[memory]])
-                    tiles = int(side.operand.block_tiles(size)[blocks[memory]])
-                    vectors = tiles * side.operand.reduction_tiles * self.limits.vector_size
-                    commands += self.load(rows, vectors, memory, side.medium)
-                    resident[memory] = blocks[memory]
+            for memory, block in blocks.items():
+                if resident.get(memory) != block:
+                    commands += loads[memory][block]
+                    resident[memory] = block
             if cut.in_place:
                 resident.pop(cut.destination)
             command = self._product_command(left, right, cut, blocks, output_density)
@@ -92,6 +91,17 @@ class CommandBuilder:
             outputs = command.sizes[0] * command.sizes[2] * self.limits.vector_size
             commands += self.store(outputs, cut.destination)
         return commands
+
+    def _block_loads(self, side: Side, size: int, memory: int) -> list[list[Command]]:
+        """Loads of every block of one operand."""
+        depth = side.operand.reduction_tiles * self.limits.vector_size
+        return [
+            self.load(rows, tiles * depth, memory, side.medium)
+            for rows, tiles in zip(
+                side.operand.block_rows(size).tolist(), side.operand.block_tiles(size).tolist(),
+                strict=True,
+            )
+        ]  # fmt: skip
 
     @staticmethod
     def _order(left: Side, right: Side, cut: ProductCut) -> Iterator[tuple[int, int]]:

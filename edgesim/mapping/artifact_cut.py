@@ -139,13 +139,14 @@ class _Blocks:
         if size > limits.outer_tiles or vectors > limits.memory_vectors:
             return None
         rows = operand.block_rows(size)
-        bits = []
-        for stored, tiles in zip(rows.tolist(), operand.block_tiles(size).tolist(), strict=True):
-            moved = transfer_bits(limits, LOADS, stored, tiles * depth)
-            if moved is None:
-                return None
-            bits.append(moved)
-        return cls(operand, size, vectors, int(rows.max()), np.array(bits, dtype=np.int64))
+        if int(rows.max()) > limits.memory_vectors:
+            return None
+        data = limits.moved_rows[LOADS[0]][rows]
+        masks = limits.moved_rows[LOADS[1]][operand.block_tiles(size) * depth]
+        if data.min() < 0 or masks.min() < 0:
+            return None
+        bits = (data * ELEMENT_BITS + masks) * limits.vector_size
+        return cls(operand, size, vectors, int(rows.max()), bits)
 
 
 def transfer_bits(

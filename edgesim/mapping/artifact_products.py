@@ -9,7 +9,7 @@ from edgesim.ir.optrace import OpTrace
 from edgesim.ir.program import Command
 from edgesim.mapping.artifact_commands import CommandBuilder, Side
 from edgesim.mapping.artifact_cut import ResultUse, find_cut, part_spans, reduction_parts
-from edgesim.mapping.artifact_operands import activation_operand, weight_operand
+from edgesim.mapping.artifact_operands import Operand, activation_operand, weight_operand
 from edgesim.mapping.draft import Draft
 from edgesim.mapping.placement import Placement
 
@@ -58,10 +58,14 @@ class ProductPrograms:
 
 
 def product_programs(
-    key: ProductKey, trace: OpTrace, placement: Placement, builder: CommandBuilder
-) -> ProductPrograms | None:
-    """The commands of a product; None where not one tile of it fits a command."""
-    left, right = _sides(key, trace, placement, builder)
+    key: ProductKey, trace: OpTrace, placement: Placement, builder: CommandBuilder,
+    operands: dict[tuple[str, bool], Operand],
+) -> ProductPrograms | None:  # fmt: skip
+    """The commands of a product; None where not one tile of it fits a command.
+
+    `operands` holds the weights that were counted before, and takes those that are counted now.
+    """
+    left, right = _sides(key, trace, placement, builder, operands)
     limits = builder.limits
     parts = reduction_parts(left.operand, right.operand, limits, key.use)
     if parts is None:
@@ -78,8 +82,9 @@ def product_programs(
 
 
 def _sides(
-    key: ProductKey, trace: OpTrace, placement: Placement, builder: CommandBuilder
-) -> tuple[Side, Side]:
+    key: ProductKey, trace: OpTrace, placement: Placement, builder: CommandBuilder,
+    operands: dict[tuple[str, bool], Operand],
+) -> tuple[Side, Side]:  # fmt: skip
     """Left operand (memory 1, rows of the result) and right operand (memory 0, its columns)."""
     n = builder.limits.vector_size
     first = Side(
@@ -89,8 +94,10 @@ def _sides(
         builder.medium, key.rows,
     )  # fmt: skip
     if key.weight:
-        operand = weight_operand(trace.weight_mask(key.weight), n, key.with_bias)
-        second = Side(operand, placement.weights[key.weight].medium, key.columns)
+        counted = (key.weight, key.with_bias)
+        if counted not in operands:
+            operands[counted] = weight_operand(trace.weight_mask(key.weight), n, key.with_bias)
+        second = Side(operands[counted], placement.weights[key.weight].medium, key.columns)
     else:
         operand = activation_operand(
             key.columns, key.reduction, n, key.second_density, key.second_null_fraction, False

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from edgesim.hw.artifact_spec import ArtifactSpec
 from edgesim.hw.spec import AcceleratorSpec
 from edgesim.ir.infeasible import Infeasible
-from edgesim.ir.ops import AttentionContext, AttentionScores, LayerNorm, MatMul, Op, Relayout
+from edgesim.ir.ops import AttentionContext, AttentionScores, Input, LayerNorm, MatMul, Op, Relayout
 from edgesim.ir.optrace import OpTrace
 from edgesim.ir.program import OpProgram
 from edgesim.mapping.artifact_commands import CommandBuilder, traffic_bits
 from edgesim.mapping.artifact_cut import ResultUse
 from edgesim.mapping.artifact_layout import HEADS, ROWS, TILES, Layouts
+from edgesim.mapping.artifact_operands import Operand
 from edgesim.mapping.artifact_products import ProductKey, ProductPrograms, product_programs
 from edgesim.mapping.draft import Draft
 from edgesim.mapping.placement import Placement
@@ -28,20 +28,19 @@ class SegmentWriter:
 
     trace: OpTrace
     chip: AcceleratorSpec
-    artifact: ArtifactSpec
     placement: Placement
     num_tokens: int
-    medium: str
-    """Storage that activations pass through."""
-    products: dict[object, object]
+    builder: CommandBuilder
+    products: dict[ProductKey, ProductPrograms | None]
     """Product programs by what decides them, shared by layers that share weights."""
+    operands: dict[tuple[str, bool], Operand]
+    """Weights counted so far, by tensor and whether the bias is with them."""
     programs: list[OpProgram] = field(default_factory=list)
     spans: tuple[int | None, ...] = ()
 
     def __post_init__(self) -> None:
         n = self.chip.pu.vector_size
-        self.builder = CommandBuilder.of(self.chip, self.artifact, self.medium)
-        self.layouts = Layouts.at_entry(self.trace, self.num_tokens, n, self.medium)
+        self.layouts = Layouts.at_entry(self.trace, self.num_tokens, n, self.builder.medium)
 
     def write(self, drafts: Sequence[Draft]) -> Infeasible | None:
         """Append the programs of all ops; the first bound that no cut keeps."""
@@ -72,7 +71,7 @@ class SegmentWriter:
             return self._add(draft, readers) if op.kind == "add" else self._special(draft)
         if draft.unit == "exit":
             self.programs.append(OpProgram(op.name, op.kind, decides=True))
-        elif draft.unit == "host" and not self._already_turned(op):
+        elif draft.unit == "host" and not isinstance(op, Input) and not self._already_turned(op):
             function = getattr(op, "function", op.kind)
             table = getattr(op, "table", "")
             first_only = getattr(op, "pooling", "") == "first"
@@ -100,11 +99,12 @@ class SegmentWriter:
             self.programs += self.layouts.need(name, TILES if whole else HEADS)
         use = _use(readers.get(output, []), draft.repeats, n)
         key = ProductKey.of(self.trace, draft, turned is not None, use)
-        found = self.products.get(key)
+        if key not in self.products:
+            self.products[key] = product_programs(
+                key, self.trace, self.placement, self.builder, self.operands
+            )
+        found = self.products[key]
         if found is None:
-            found = product_programs(key, self.trace, self.placement, self.builder)
-            self.products[key] = found
-        if found is None or not isinstance(found, ProductPrograms):
             return Infeasible(
                 f"{op.name}: reduction {draft.reduction} in the memories and transfers of one "
                 "command", draft.reduction, self.chip.pu.vector_size, "elements", NO_ROOM,
@@ -149,7 +149,7 @@ class SegmentWriter:
                     ("artifact.memories.auxiliary_rows", "pu.vector_size"),
                 )  # fmt: skip
             resting = self.placement.weights.get(op.weights[0]) if op.weights else None
-            medium = resting.medium if resting is not None else self.medium
+            medium = resting.medium if resting is not None else builder.medium
             loads = tuple(builder.parameters(parameters, medium))
             self.programs.append(OpProgram(op.name, op.kind, loads))
         commands = tuple(builder.special(op.kind, draft.rows, vectors))

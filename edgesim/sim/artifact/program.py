@@ -76,11 +76,11 @@ class _Player:
         if not command.start:
             return
         if command.start.startswith("axi_"):
-            yield self.env.process(self._transfer(op, command))
+            yield from self._transfer(op, command)
         else:
             unit = "pu" if command.start == "matmul" else "sfu"
             cycles = self.cycles.of(command)
-            yield self.env.process(self._busy(unit, "busy", op, cycles, cycles))
+            yield from self._busy(unit, "busy", op, cycles, cycles)
         interrupt = self.commands.sequences[command.start].interrupt_cycles  # type: ignore[index]
         yield from self._busy("host", "interrupt", op, interrupt, 1)
 
