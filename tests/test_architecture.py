@@ -25,7 +25,7 @@ ALLOWED = {
     "plot": TOP | LEAVES,
     "report": TOP | LEAVES | {"plot"},
     "pipeline": TOP | LEAVES | STAGES | {"report", "plot"},
-    "sweeps": TOP | LEAVES | {"pipeline", "plot"},
+    "sweeps": TOP | LEAVES | {"pipeline", "report", "plot"},
     "cli": TOP | LEAVES | {"sweeps", "pipeline", "report", "plot"},
     "__init__": TOP | LEAVES | STAGES | {"sweeps", "pipeline", "report", "plot"},
 }
