@@ -24,7 +24,11 @@ PROMISED = {
 
 def edgesim(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "edgesim.cli", *arguments], capture_output=True, text=True, cwd=cwd
+        [sys.executable, "-m", "edgesim.cli", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        check=False,
     )
 
 
