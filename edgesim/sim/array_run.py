@@ -44,7 +44,7 @@ class ArrayRun:
                 for number in range(len(op.chunks)):
                     yield from self._arrival(index, first + number)
                     yield from self._tiles(rows, op.chunks[number].column_tiles)
-                    yield engine.slots.put(1)
+                    engine.slots.give()
                     yield from self._store_part(rows * self._columns(number))
         yield from self._finish()
 
@@ -69,7 +69,7 @@ class ArrayRun:
             members = range(first, min(first + group, len(op.chunks)))
             for number in members:
                 yield from self._arrival(index, number)
-                yield engine.slots.put(1)
+                engine.slots.give()
             for rows in op.row_blocks:
                 yield from self._loads(rows, op.rows)
                 for number in members:

@@ -19,8 +19,10 @@ from edgesim.ir.plan import EmbeddingRead, PlannedOp, SegmentPlan, Spill
 from edgesim.numerics.formats import format_bits
 from edgesim.sim.array_run import ArrayRun, Process
 from edgesim.sim.artifact.program import play_programs
+from edgesim.sim.artifact.program import play_programs
 from edgesim.sim.counts import Count, product_counts, vector_counts
 from edgesim.sim.memory import MediumTiming, medium_timing
+from edgesim.sim.turns import Turns
 from edgesim.sim.vector_unit import SCHEDULES, movement_cycles, program_cycles
 from edgesim.tech import Technology
 from edgesim.units import ceil_div, period_ticks
@@ -30,6 +32,8 @@ __all__ = ["SCHEDULES", "SegmentEngine", "simulate_segment"]
 
 def simulate_segment(plan: SegmentPlan, chip: AcceleratorSpec, technology: Technology) -> EventLog:
     """Event log of one segment. Raises DeadlockError when work remains and nothing can move."""
+    if plan.programs:
+        return play_programs(plan, chip, technology)
     if plan.programs:
         return play_programs(plan, chip, technology)
     return SegmentEngine(plan, chip, technology).run()
@@ -52,16 +56,14 @@ class SegmentEngine:
         self.timing: dict[str, MediumTiming] = {
             medium: medium_timing(chip, technology, medium) for medium in sorted(media)
         }
-        self.channels = {medium: simpy.Resource(self.env, 1) for medium in sorted(media)}
-        self.host = simpy.Resource(self.env, 1)
-        self.pu = simpy.Resource(self.env, 1)
-        self.sfu = simpy.Resource(self.env, 1)
+        self.channels = {medium: Turns(self.env, 1) for medium in sorted(media)}
+        self.host = Turns(self.env, 1)
+        self.pu = Turns(self.env, 1)
+        self.sfu = Turns(self.env, 1)
         memories = (("operand0", chip.buffers.operand0), ("operand1", chip.buffers.operand1))
-        self.ports = {name: simpy.Resource(self.env, 1) for name, m in memories if m.ports == "1RW"}
+        self.ports = {name: Turns(self.env, 1) for name, m in memories if m.ports == "1RW"}
         """Single ports; a 1R1W memory in two halves needs no turns."""
-        self.slots = simpy.Container(
-            self.env, init=plan.stream_slots, capacity=max(1, plan.stream_slots)
-        )
+        self.slots = Turns(self.env, plan.stream_slots)
         self.ready: dict[tuple[int, int], simpy.Event] = {}
         self.waiting: dict[str, str] = {}
         self.shared: dict[tuple[str, str, str], int] = {}
@@ -168,14 +170,13 @@ class SegmentEngine:
         yield self.env.timeout(cycles * self.period)
         self._note(start, "host", action, name, count)
 
-    def _exclusive(self, unit: simpy.Resource, work: Process) -> Process:
-        """Do work on a unit that takes turns; one command at a time needs no queue."""
-        if self.chip.sfu.overlap == "none":
-            yield from work
-            return
-        with unit.request() as turn:
+    def _exclusive(self, unit: Turns, work: Process) -> Process:
+        """Do work on a unit that takes turns."""
+        turn = unit.take()
+        if turn is not None:
             yield turn
-            yield from work
+        yield from work
+        unit.give()
 
     def _host_op(self, op: PlannedOp) -> Process:
         """An op that the chip lacks: tensors out, host cycles per element, tensor in."""
@@ -208,7 +209,7 @@ class SegmentEngine:
         """Prefetch in order of use, as far ahead as there are free slots."""
         for op_index, number, medium, bits in requests:
             name = self.plan.ops[op_index].name
-            yield from self.wait("weight stream", f"a free slot for {name}", self.slots.get(1))
+            yield from self.wait("weight stream", f"a free slot for {name}", self.slots.take())
             written = ("operand0",) if self.plan.ops[op_index].chunks else ()
             yield from self.holding(written, self._transfer(name, medium, "read", bits))
             if written:
@@ -217,32 +218,31 @@ class SegmentEngine:
 
     def holding(self, memories: Iterable[str], work: Process) -> Process:
         """Do work while nothing else uses the single ports of these memories."""
-        turns = [
-            (self.ports[name], self.ports[name].request())
-            for name in memories
-            if name in self.ports
-        ]
-        for _, turn in turns:
-            if not turn.triggered:
+        ports = [self.ports[name] for name in memories if name in self.ports]
+        for port in ports:
+            turn = port.take()
+            if turn is not None:
                 yield turn
         yield from work
-        for port, turn in turns:
-            port.release(turn)
+        for port in ports:
+            port.give()
 
     def _transfer(self, name: str, medium: str, action: str, bits: int) -> Process:
         """Hold the medium's channel for one transfer."""
         timing = self.timing[medium]
-        with self.channels[medium].request() as turn:
-            if not turn.triggered:
-                yield turn
-            start = self.env.now
-            yield self.env.timeout(timing.transfer_ticks(bits))
-            end = int(self.env.now)
-            self.recorder.add(start, end, "dma", "transfer", name, 1, bits)
-            self.recorder.add(start, end, medium, action, name, 1, bits)
-            pages = timing.pages(bits)
-            if pages:
-                self.recorder.add(start, start, medium, "activate", name, pages, 0)
+        channel = self.channels[medium]
+        turn = channel.take()
+        if turn is not None:
+            yield turn
+        start = int(self.env.now)
+        yield self.env.timeout(timing.transfer_ticks(bits))
+        channel.give()
+        end = int(self.env.now)
+        self.recorder.add(start, end, "dma", "transfer", name, 1, bits)
+        self.recorder.add(start, end, medium, action, name, 1, bits)
+        pages = timing.pages(bits)
+        if pages:
+            self.recorder.add(start, start, medium, "activate", name, pages, 0)
 
     # units -----------------------------------------------------------------------------------
 
@@ -263,7 +263,7 @@ class SegmentEngine:
             cycles = self._vector_cycles(op)
             yield from self.holding(("operand1",), self._busy("sfu", op, cycles))
         if op.parameter_bits:
-            yield self.slots.put(1)
+            self.slots.give()
         for spill in op.stores:
             yield from self.spill(op, spill, "write", spill.bits)
         for count in vector_counts(op, self.chip, self.element_bits):
@@ -314,7 +314,10 @@ class SegmentEngine:
         yield self.env.timeout(cycles * self.period)
         self._note(start, unit, "busy", op.name, cycles)
 
-    def wait(self, who: str, what: str, event: simpy.Event) -> Process:
+    def wait(self, who: str, what: str, event: simpy.Event | None) -> Process:
+        """Wait for an event, unless it has come; a deadlock report names who waits for what."""
+        if event is None or event.triggered:
+            return
         self.waiting[who] = what
         yield event
         del self.waiting[who]
