@@ -25,6 +25,8 @@ _HOMES = {
     "timeline": ("edgesim.pipeline.timeline", "timeline"),
     "compare": ("edgesim.report", "compare"),
     "op_cycles": ("edgesim.sim.op_cycles", "op_cycles"),
+    "sweep": ("edgesim.sweeps.driver", "sweep"),
+    "Space": ("edgesim.sweeps.space", "Space"),
     "SimResult": ("edgesim.ir.result", "SimResult"),
     "EdgesimError": ("edgesim.errors", "EdgesimError"),
 }
@@ -32,6 +34,7 @@ __all__ = [
     "EdgesimError",
     "EntropyExit",
     "SimResult",
+    "Space",
     "Workload",
     "__version__",
     "chip_names",
@@ -45,6 +48,7 @@ __all__ = [
     "open_model",
     "save_trace",
     "simulate",
+    "sweep",
     "timeline",
 ]
 
@@ -64,6 +68,8 @@ if TYPE_CHECKING:
     from edgesim.pipeline.timeline import timeline as timeline
     from edgesim.report import compare as compare
     from edgesim.sim.op_cycles import op_cycles as op_cycles
+    from edgesim.sweeps.driver import sweep as sweep
+    from edgesim.sweeps.space import Space as Space
     from edgesim.tech import load_technology as load_technology
 
 

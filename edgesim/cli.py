@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgesim.cli_sweep import add_sweep_commands
 from edgesim.errors import EdgesimError, InputError
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         place = f"{error.filename}: " if error.filename else ""
         print(f"edgesim: {place}{error.strerror or error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("edgesim: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(f"edgesim: {stop or 'interrupted'}", file=sys.stderr)
         return 130
     return 0
 
@@ -51,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_record(commands)
     _add_run(commands)
     _add_compare(commands)
+    add_sweep_commands(commands)
     _add_compress(commands)
     _add_evaluate(commands)
     _add_chip(commands)

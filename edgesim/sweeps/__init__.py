@@ -1,0 +1,1 @@
+"""Design-space exploration: spaces, the store, the sweep driver, Pareto fronts."""

@@ -1,0 +1,226 @@
+"""A checked space: what every choice of its axes means, or all of its faults at once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from edgesim.errors import EdgesimError, InputError
+from edgesim.hw.loader import ChipTemplate
+from edgesim.pipeline.evaluate import RunOptions
+from edgesim.pipeline.models import find_model
+from edgesim.sweeps.axis import OPTIONS, RESERVED, Axis, Setting, parse_axis
+from edgesim.sweeps.constraint import Constraint, parse_constraint
+from edgesim.sweeps.search import Search, parse_search
+from edgesim.sweeps.space import Space
+
+Choice = tuple[Any, ...]
+"""One value per axis."""
+
+
+@dataclass(frozen=True, eq=False)
+class Point:
+    """One design: a chip with overrides, a model and run options."""
+
+    choice: Setting
+    """What the axes set, by path."""
+    model: str | None
+    chip: str
+    overrides: Mapping[str, Any]
+    options: RunOptions
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """A space whose parts are known to be right, one by one."""
+
+    name: str
+    axes: tuple[Axis, ...]
+    chip: str
+    model: str | None
+    fixed: Setting
+    constraints: tuple[Constraint, ...]
+    sentences: int | None
+    search: Search
+    templates: Mapping[str, ChipTemplate]
+    """By chip file or name."""
+
+    @property
+    def grid_size(self) -> int:
+        """Points of the whole grid."""
+        return prod(len(axis.grid()) for axis in self.axes)
+
+    @property
+    def models(self) -> tuple[str | None, ...]:
+        """Models that points may name, each once; None for the trace that a sweep is given."""
+        found = [self.fixed.get("model", self.model)]
+        for axis in self.axes:
+            settings = (axis.setting(value) for value in axis.values)
+            named = [setting["model"] for setting in settings if "model" in setting]
+            found = [*named] if named else found
+        return tuple(dict.fromkeys(found))
+
+    def point(self, choice: Sequence[Any]) -> Point:
+        """The design of one value per axis."""
+        chosen: Setting = {}
+        for axis, value in zip(self.axes, choice, strict=True):
+            chosen |= axis.setting(value)
+        every = {**self.fixed, **chosen}
+        threshold = every.get("exit_threshold")
+        options = RunOptions(
+            None if threshold is None else float(threshold),
+            every.get("pad_to"), every.get("precision"),
+        )  # fmt: skip
+        overrides = {path: value for path, value in every.items() if path not in RESERVED}
+        return Point(
+            chosen, every.get("model", self.model), str(every.get("chip", self.chip)), overrides,
+            options,
+        )  # fmt: skip
+
+    def to_json(self) -> dict[str, Any]:
+        """What tells this exploration from another, as JSON values."""
+        return {
+            "name": self.name, "chip": self.chip, "model": self.model, "fixed": self.fixed,
+            "sentences": self.sentences,
+            "axes": [
+                [axis.name, list(axis.values), None if axis.range is None else vars(axis.range)]
+                for axis in self.axes
+            ],
+            "constraints": [constraint.text for constraint in self.constraints],
+            "search": vars(self.search),
+        }  # fmt: skip
+
+
+def design_of(space: Space) -> Design:
+    """The checked design of a space; InputError lists every fault with its place."""
+    faults: list[str] = []
+    search, wrong = parse_search(space.search)
+    faults += [f"{space.place('search')}: search: {line}" for line in wrong]
+    axes = tuple(_axes(space, faults))
+    constraints = tuple(_constraints(space, faults))
+    if space.sentences is not None and (type(space.sentences) is not int or space.sentences < 1):
+        faults.append(
+            f"{space.place('sentences')}: sentences: got {space.sentences!r}; a whole number of at "
+            "least 1, or leave it out to take all"
+        )
+    templates = _templates(space, axes, faults)
+    faults += _setting_faults(space, axes, templates)
+    if not faults and search.method == "grid":
+        faults += _grid_faults(space, axes)
+    if faults:
+        raise InputError("\n".join(dict.fromkeys(faults)))
+    return Design(
+        space.name, axes, space.chip, space.model, dict(space.settings), constraints,
+        space.sentences, search, templates,
+    )  # fmt: skip
+
+
+def _axes(space: Space, faults: list[str]) -> Iterator[Axis]:
+    if not isinstance(space.axes, Mapping) or not space.axes:
+        faults.append(
+            f"{space.place('axes')}: axes: the space is empty; name at least one path to vary, "
+            "such as pu.vector_size: [8, 16, 32]"
+        )
+        return
+    for name, given in space.axes.items():
+        try:
+            yield parse_axis(name, given)
+        except InputError as error:
+            faults.append(f"{space.place('axes', name)}: {name}: {error}")
+
+
+def _constraints(space: Space, faults: list[str]) -> Iterator[Constraint]:
+    given = space.constraints
+    for number, text in enumerate([given] if isinstance(given, str) else given):
+        try:
+            yield parse_constraint(text)
+        except InputError as error:
+            faults.append(f"{space.place('constraints', number)}: constraint: {error}")
+
+
+def _templates(space: Space, axes: Sequence[Axis], faults: list[str]) -> dict[str, ChipTemplate]:
+    """The chips that points may start from."""
+    named = {str(space.settings.get("chip", space.chip)): ("chip",)}
+    for axis in axes:
+        found = [
+            (setting["chip"], ("axes", axis.name, number))
+            for number, setting in enumerate(axis.setting(value) for value in axis.values)
+            if "chip" in setting
+        ]
+        named = {str(chip): place for chip, place in found} if found else named  # type: ignore[misc]
+    templates = {}
+    for chip, place in named.items():
+        try:
+            templates[chip] = ChipTemplate(chip)
+        except EdgesimError as error:
+            faults.append(f"{space.place(*place)}: chip: {error}")
+    return templates
+
+
+def _setting_faults(
+    space: Space, axes: Sequence[Axis], templates: Mapping[str, ChipTemplate]
+) -> list[str]:
+    """Faults of every value of every axis, taken alone, and of paths that two axes set."""
+    faults = []
+    owners: dict[str, str] = {}
+    for path, value in space.settings.items():
+        wrong = _value_faults(path, value, templates)
+        faults += [f"{space.place('settings', path)}: settings: {line}" for line in wrong]
+        owners[path] = "settings"
+    for axis in axes:
+        ends = axis.values if axis.range is None else (axis.at(0.0), axis.at(1.0))
+        for number, value in enumerate(ends):
+            place = space.place("axes", axis.name, number)
+            for path, part in axis.setting(value).items():
+                wrong = _value_faults(path, part, templates)
+                faults += [f"{place}: {line}" for line in wrong]
+                owner = owners.setdefault(path, axis.name)
+                if owner != axis.name:
+                    faults.append(f"{place}: {path} is set by {owner} and by {axis.name}; keep one")
+    return faults
+
+
+def _value_faults(path: str, value: Any, templates: Mapping[str, ChipTemplate]) -> list[str]:
+    """What is wrong with one path set to one value."""
+    if path == "chip":
+        return []
+    if path == "model":
+        try:
+            find_model(str(value))
+        except InputError as error:
+            return [f"model: {error}"]
+        return []
+    if path in OPTIONS:
+        return _option_faults(path, value)
+    lines = (
+        line.removeprefix(f"override {path}: ")
+        for template in templates.values()
+        for line in template.override_faults({path: value})
+    )
+    return [line if line.startswith(path) else f"{path}: {line}" for line in dict.fromkeys(lines)]
+
+
+def _option_faults(name: str, value: Any) -> list[str]:
+    if value is None:
+        return []
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if name == "exit_threshold" and not (number and not math.isnan(value) and value >= 0):
+        return [f"exit_threshold: got {value!r}; nats of at least 0, or null for full depth"]
+    if name == "pad_to" and not (type(value) is int and value >= 1):
+        return [f"pad_to: got {value!r}; tokens of at least 1, or null for each sentence's own"]
+    if name == "precision" and not isinstance(value, str):
+        return [f"precision: got {value!r}; fp16 or fp32, of a GPU"]
+    return []
+
+
+def _grid_faults(space: Space, axes: Sequence[Axis]) -> list[str]:
+    faults = []
+    for axis in axes:
+        try:
+            axis.grid()
+        except InputError as error:
+            faults.append(f"{space.place('axes', axis.name)}: {error}")
+    return faults

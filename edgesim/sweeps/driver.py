@@ -1,0 +1,160 @@
+"""The sweep driver: one for every search and every executor, with the store in front."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from edgesim.errors import InputError
+from edgesim.ir.optrace import OpTrace
+from edgesim.ir.workload import Workload
+from edgesim.sweeps.design import Choice, Design, design_of
+from edgesim.sweeps.genetic import evolve
+from edgesim.sweeps.job import Verdict
+from edgesim.sweeps.outcome import SweepResult, result_of, verdict
+from edgesim.sweeps.plan import Job, Planner, make_sources, tasks_of
+from edgesim.sweeps.pools import Pool, open_pool
+from edgesim.sweeps.runner import Runner, Task
+from edgesim.sweeps.sampling import choices
+from edgesim.sweeps.space import Space
+from edgesim.sweeps.store import Outcome, Store, SweepRecord
+from edgesim.tech import Technology
+
+COMMIT_POINTS = 1000
+"""Impossible points that are stored in one commit."""
+
+
+class SweepInterrupted(KeyboardInterrupt):
+    """Ctrl-C in a sweep; the message says what is kept and how to resume."""
+
+
+def sweep(
+    space: Space | Mapping[str, Any] | str | Path, trace: OpTrace | None = None, *,
+    workload: Workload | None = None, store: str | Path | None = None,
+    executor: str | Executor = "process", workers: int | None = None, dask: str | None = None,
+    technology: Technology | None = None, reuse: bool = True,
+) -> SweepResult:  # fmt: skip
+    """Every point of a space, computed or found in the store.
+
+    `space` is a Space, its keywords as a mapping, or a YAML file. Without `trace` the space names
+    its models. `executor` is "process" (`workers`, by default one per core), "serial" or any
+    concurrent.futures.Executor; `dask` is the address of a dask.distributed scheduler. Without
+    `store` results live in memory. Points that do not fit are rows with reasons. A sweep that is
+    killed keeps every finished point, and the same call computes only what is missing. Raises
+    InputError for a faulty space, with all faults at once.
+    """
+    design = design_of(_space(space))
+    with tempfile.TemporaryDirectory(prefix="edgesim-sweep-") as folder:
+        sources = make_sources(design, trace, workload, technology, reuse, Path(folder))
+        with Store(store or ":memory:") as opened, open_pool(executor, workers, dask) as pool:
+            run = _Sweep(design, Planner(design, sources), opened, pool)
+            return run.result()
+
+
+def _space(given: Space | Mapping[str, Any] | str | Path) -> Space:
+    if isinstance(given, Space):
+        return given
+    if isinstance(given, Mapping):
+        try:
+            return Space(**given)
+        except TypeError as error:
+            raise InputError(f"space: {error}") from None
+    return Space.load(given)
+
+
+class _Sweep:
+    """A sweep under way."""
+
+    def __init__(self, design: Design, planner: Planner, store: Store, pool: Pool) -> None:
+        self.design, self.planner, self.store, self.pool = design, planner, store, pool
+        self.counts = {"feasible": 0, "infeasible": 0, "failed": 0}
+        self.positions = 0
+        sources = sorted(source.key for source in planner.sources.values())
+        text = json.dumps([design.to_json(), sources], sort_keys=True, default=str)
+        sweep_id = hashlib.sha256(text.encode()).hexdigest()[:16]
+        self.record = SweepRecord(sweep_id, design.name, design.to_json())
+        self.bar = tqdm(desc=design.name, unit="point", disable=None, leave=False)
+
+    def result(self) -> SweepResult:
+        """Run the design's search to its end."""
+        try:
+            if self.design.search.method == "nsga2":
+                self.bar.total = self.design.search.points
+                evolve(self.design, self.evaluate)
+            else:
+                found = choices(self.design)
+                self.bar.total = len(found)
+                self.evaluate(found)
+        except KeyboardInterrupt:
+            self.pool.stop()
+            raise SweepInterrupted(self._how_to_resume()) from None
+        finally:
+            self.bar.close()
+        return result_of(self.store, [self.record])
+
+    def evaluate(self, wanted: Sequence[Choice]) -> list[Outcome]:
+        """Outcomes of choices in order; only points that the store lacks are computed."""
+        jobs = self.planner.jobs(wanted)
+        members = [(job.key, self.positions + i, job.choice) for i, job in enumerate(jobs)]
+        self.store.enter(self.record, members)
+        self.positions += len(jobs)
+        known = self.store.known([job.key for job in jobs])
+        self._count(known.values(), found=True)
+        missing = {job.key: job for job in jobs if job.key not in known}
+        self._impossible(missing, known)
+        open_jobs = {key: job for key, job in missing.items() if job.chip is not None}
+
+        def done(task: Task, verdicts: list[Verdict]) -> None:
+            outcomes = [
+                open_jobs[key].outcome(v.status, v.reason, v.figures, v.seconds)
+                for key, v in zip(task.keys, verdicts, strict=True)
+            ]
+            self.store.put(outcomes)
+            known.update({outcome.key: outcome for outcome in outcomes})
+            self._count(outcomes)
+
+        Runner(self.pool, done).run(tasks_of(list(open_jobs.values())))
+        return [known[job.key] for job in jobs]
+
+    def _impossible(self, missing: Mapping[str, Job], known: dict[str, Outcome]) -> None:
+        """Store points whose chip contradicts itself."""
+        found = [
+            job.outcome("infeasible", job.reason, {}, 0.0)
+            for job in missing.values()
+            if job.chip is None
+        ]
+        for begin in range(0, len(found), COMMIT_POINTS):
+            part = found[begin : begin + COMMIT_POINTS]
+            self.store.put(part)
+            self._count(part)
+        known.update({outcome.key: outcome for outcome in found})
+
+    def _count(self, outcomes: Any, found: bool = False) -> None:
+        """Move the progress bar; points from the store do not count into its rate."""
+        number = 0
+        for outcome in outcomes:
+            self.counts[verdict(outcome, self.design.constraints)[0]] += 1
+            number += 1
+        if found and not self.bar.disable:
+            self.bar.initial += number
+            self.bar.n += number
+            self.bar.refresh()
+        else:
+            self.bar.update(number)
+        self.bar.set_postfix(self.counts, refresh=False)
+
+    def _how_to_resume(self) -> str:
+        finished = self.counts["feasible"] + self.counts["infeasible"]
+        if self.store.path == ":memory:":
+            return "interrupted; name a store to keep finished points"
+        return (
+            f"interrupted; {finished} of {self.bar.total} points are kept in {self.store.path}, "
+            "the same command computes the rest"
+        )

@@ -1,0 +1,76 @@
+"""What a point is called: the choices that tell it from the others, such as "n=16, MLC2"."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+MEDIA = {
+    "reram_slc": "SLC", "reram_mlc2": "MLC2", "reram_mlc3": "MLC3", "lpddr4": "LPDDR4",
+    "sram": "SRAM",
+}  # fmt: skip
+STORAGE = {"sram": "SRAM", "reram": "ReRAM", "lpddr4": "LPDDR4"}
+
+
+def varying_paths(choices: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Paths that differ among points, in order, without those that an earlier one determines."""
+    paths = dict.fromkeys(path for choice in choices for path in choice)
+    columns = {path: [value_text(choice.get(path)) for choice in choices] for path in paths}
+    kept: list[str] = []
+    for path, column in columns.items():
+        told = any(_determines(columns[other], column) for other in kept)
+        if len(set(column)) > 1 and not told:
+            kept.append(path)
+    return tuple(kept)
+
+
+def point_labels(choices: Sequence[Mapping[str, Any]]) -> list[str]:
+    """One label per point; points that differ in nothing share one."""
+    paths = varying_paths(choices)
+    return [
+        ", ".join(_part(path, choice[path], paths) for path in paths if path in choice)
+        or "the only point"
+        for choice in choices
+    ]
+
+
+def value_text(value: Any) -> str:
+    """A value of an axis for a table: lists joined, None as "none"."""
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(value_text, value))
+    if isinstance(value, float):
+        return f"{value:g}"
+    if value is None:
+        return "none"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _determines(known: Sequence[str], other: Sequence[str]) -> bool:
+    seen: dict[str, str] = {}
+    return all(seen.setdefault(one, two) == two for one, two in zip(known, other, strict=True))
+
+
+def _part(path: str, value: Any, paths: Sequence[str]) -> str:
+    """One choice in words."""
+    text = value_text(value)
+    room, _, rest = path.partition(".")
+    if path == "pu.vector_size":
+        return f"n={text}"
+    if path == "exit_threshold":
+        return "full depth" if value is None else f"exit {text}"
+    if path == "pad_to":
+        return "own S" if value is None else f"S={text}"
+    if room == "placement":
+        first = value[0] if isinstance(value, (list, tuple)) and value else value
+        medium = MEDIA.get(str(first), text)
+        several = sum(other.startswith("placement.") for other in paths) > 1
+        return f"{rest.replace('_', ' ')} {medium}" if several else medium
+    if room == "storage" and path.endswith("capacity"):
+        return f"{STORAGE.get(rest.split('.')[0], rest)} {text}"
+    if room == "buffers" and path.endswith(".data"):
+        several = sum(other.startswith("buffers.") for other in paths) > 1
+        return f"{rest.split('.')[0]} {text}" if several else text
+    if path in ("model", "chip", "precision", "clock.voltage", "clock.frequency"):
+        return text
+    return f"{path.rsplit('.', 1)[-1].replace('_', ' ')} {text}"

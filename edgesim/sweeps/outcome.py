@@ -1,0 +1,133 @@
+"""A sweep's points as a table, with the constraints of its space applied."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from edgesim.errors import InputError
+from edgesim.sweeps.constraint import COLUMNS, Constraint, parse_constraint
+from edgesim.sweeps.front import Front, front_of
+from edgesim.sweeps.labels import point_labels, value_text, varying_paths
+from edgesim.sweeps.store import Member, Outcome, Store, SweepRecord
+
+MISSING = "missing"
+
+
+def verdict(outcome: Outcome, constraints: Sequence[Constraint]) -> tuple[str, str]:
+    """Status and reason of a point under a space's constraints."""
+    if outcome.status != "feasible":
+        return outcome.status, outcome.reason
+    broken = [constraint.violation(outcome.figures) for constraint in constraints]
+    reasons = [text for text in broken if text]
+    return ("infeasible", "; ".join(reasons)) if reasons else ("feasible", "")
+
+
+@dataclass(frozen=True, eq=False)
+class SweepResult:
+    """Points of one sweep, or of all sweeps of a store."""
+
+    frame: pd.DataFrame
+    """One row per point: label, status, reason, the choices by path, and every figure."""
+    axes: tuple[str, ...]
+    """Paths that tell points apart."""
+    store: str = ""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Points by status: feasible, infeasible, failed, missing."""
+        found = Counter(self.frame["status"])
+        return {name: found[name] for name in ("feasible", "infeasible", "failed", MISSING)}
+
+    def pareto(self, minimize: Sequence[str] = (), maximize: Sequence[str] = ()) -> Front:
+        """The exact non-dominated feasible points; see `Front`."""
+        return front_of(self.frame, self.axes, minimize, maximize)
+
+    def to_frame(self) -> pd.DataFrame:
+        """A copy of the table."""
+        return self.frame.copy()
+
+    def export(self, path: Path) -> None:
+        """Write the table as CSV, or as Parquet where pandas finds an engine."""
+        export_frame(self.frame, path)
+
+
+def result_of(store: Store, sweeps: Sequence[SweepRecord]) -> SweepResult:
+    """The points of some sweeps; a point that several hold is listed once."""
+    rows: dict[object, tuple[Member, tuple[str, str]]] = {}
+    for sweep in sweeps:
+        constraints = [parse_constraint(text) for text in sweep.description["constraints"]]
+        for member in store.members(sweep.id):
+            found = member.outcome
+            status = (MISSING, "") if found is None else verdict(found, constraints)
+            key = (sweep.id, member.position) if found is None else (found.key, status)
+            rows.setdefault(key, (member, status))
+    return _result(list(rows.values()), store.path)
+
+
+def stored_result(path: str | Path, name: str | None = None) -> SweepResult:
+    """The points of a store file, or of its sweeps of one name."""
+    with Store(path, create=False) as store:
+        sweeps = store.sweeps()
+        chosen = [sweep for sweep in sweeps if name in (None, sweep.name)]
+        if name is not None and not chosen:
+            known = ", ".join(dict.fromkeys(sweep.name for sweep in sweeps)) or "none"
+            raise InputError(f"{path}: no sweep named {name!r}; it holds: {known}")
+        return result_of(store, chosen)
+
+
+def _result(rows: Sequence[tuple[Member, tuple[str, str]]], store: str) -> SweepResult:
+    choices = [member.choice for member, _ in rows]
+    labels = point_labels(choices)
+    records = [
+        {
+            "label": label, "status": status, "reason": reason,
+            **{path: _cell(value) for path, value in member.choice.items()},
+            **_figures(member.outcome),
+        }
+        for label, (member, (status, reason)) in zip(labels, rows, strict=True)
+    ]  # fmt: skip
+    paths = list(dict.fromkeys(path for choice in choices for path in choice))
+    columns = ["label", "status", "reason", *paths, *COLUMNS, "seconds"]
+    frame = pd.DataFrame(records, columns=columns)
+    for column in (*COLUMNS, "seconds"):
+        frame[column] = pd.to_numeric(frame[column])
+    return SweepResult(frame, varying_paths(choices), store)
+
+
+def _figures(outcome: Outcome | None) -> dict[str, Any]:
+    return {} if outcome is None else {**outcome.figures, "seconds": outcome.seconds}
+
+
+def _cell(value: Any) -> Any:
+    """A choice as one cell: numbers stay numbers."""
+    return value if isinstance(value, (int, float)) or value is None else value_text(value)
+
+
+def export_frame(frame: pd.DataFrame, path: Path) -> None:
+    """Write a table by the file's ending: .csv or .parquet; whole or not at all."""
+    if path.suffix not in (".csv", ".parquet"):
+        raise InputError(f"{path}: write .csv or .parquet")
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"{path}: the folder {path.parent} does not exist")
+    partial = path.with_name(path.name + ".partial")
+    if path.suffix == ".csv":
+        frame.to_csv(partial, index=False)
+    else:
+        try:
+            frame.astype(_parquet_types(frame)).to_parquet(partial, index=False)
+        except ImportError:
+            raise InputError(
+                f"{path}: pandas finds no Parquet engine; pip install pyarrow, or write .csv"
+            ) from None
+    partial.replace(path)
+
+
+def _parquet_types(frame: pd.DataFrame) -> Mapping[Any, Any]:
+    """Mixed columns as text: Parquet wants one type for each."""
+    return {name: "string" for name in frame if frame[name].dtype == object}

@@ -1,0 +1,164 @@
+"""Where points are computed: in this process, in worker processes, on a dask cluster."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing.connection import wait
+from multiprocessing.context import SpawnContext, SpawnProcess
+from types import ModuleType
+from typing import Any
+
+from edgesim.errors import InputError
+from edgesim.sweeps.job import Source
+
+KINDS = ("process", "serial")
+
+
+class SerialExecutor(Executor):
+    """Runs every task in this process, when it is submitted."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """A future that is done already."""
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+class _CleanProcess(SpawnProcess):
+    """A fresh interpreter that does not run the caller's script again.
+
+    Scripts need no `if __name__ == "__main__"`, and a worker loads no torch that they import.
+    """
+
+    @staticmethod
+    def _Popen(process_obj: Any) -> Any:  # noqa: N802
+        with _main_hidden():
+            return SpawnProcess._Popen(process_obj)
+
+
+class _CleanContext(SpawnContext):
+    Process = _CleanProcess
+
+
+@contextmanager
+def _main_hidden() -> Iterator[None]:
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+class Pool:
+    """An executor with how to send it a source, and how to make it anew when it breaks."""
+
+    def __init__(
+        self, make: Callable[[], Executor], workers: int, *, owned: bool,
+        send: Callable[[Source], Any] = lambda source: source,
+    ) -> None:  # fmt: skip
+        self._make = make
+        self.executor = make()
+        self.workers = workers
+        self.owned = owned
+        """Whether the sweep may stop the executor and start another."""
+        self.send = send
+
+    def renew(self) -> bool:
+        """Replace a broken executor; False where it is not ours."""
+        if not self.owned:
+            return False
+        self.stop()
+        self.executor = self._make()
+        return True
+
+    def stop(self) -> None:
+        """End the executor now, with what its workers are doing."""
+        if not self.owned:
+            return
+        processes = list((getattr(self.executor, "_processes", None) or {}).values())
+        self.executor.shutdown(wait=False, cancel_futures=True)
+        for process in processes:
+            process.terminate()
+
+
+@contextmanager
+def open_pool(
+    executor: str | Executor = "process", workers: int | None = None, dask: str | None = None
+) -> Iterator[Pool]:
+    """A pool of a kind, of the caller's executor, or of the dask scheduler at an address."""
+    if workers is not None and (type(workers) is not int or workers < 1):
+        raise InputError(f"workers: got {workers!r}; a whole number of at least 1")
+    if dask is not None:
+        with _dask_pool(dask) as pool:
+            yield pool
+        return
+    if isinstance(executor, Executor):
+        yield _foreign_pool(executor, workers)
+        return
+    if executor not in KINDS:
+        raise InputError(
+            f"executor: got {executor!r}; {', '.join(KINDS)}, or any concurrent.futures.Executor"
+        )
+    count = 1 if executor == "serial" else workers or os.cpu_count() or 1
+    pool = Pool(
+        SerialExecutor if executor == "serial" else lambda: _processes(count), count, owned=True
+    )
+    try:
+        yield pool
+    finally:
+        pool.stop()
+
+
+def _processes(count: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(count, mp_context=_CleanContext(), initializer=_begin_worker)
+
+
+def _begin_worker() -> None:
+    """Leave Ctrl-C to the parent, and end when it ends, however it ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_follow, args=(parent.sentinel,), daemon=True).start()
+
+
+def _follow(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)
+
+
+def _foreign_pool(executor: Executor, workers: int | None) -> Pool:
+    """The caller's executor; a dask client's gets content instead of file names."""
+    count = workers or getattr(executor, "_max_workers", None) or os.cpu_count() or 1
+    client = getattr(executor, "_client", None)
+    if client is None:
+        return Pool(lambda: executor, count, owned=False)
+    return Pool(lambda: executor, count, owned=False, send=lambda s: client.scatter(s.shipped()))
+
+
+@contextmanager
+def _dask_pool(address: str) -> Iterator[Pool]:
+    try:
+        from distributed import Client as Distributed
+    except ImportError:
+        raise InputError("--dask needs dask.distributed; pip install 'edgesim[dask]'") from None
+    try:
+        connect: Any = Distributed
+        client = connect(address, timeout="10s", set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"dask scheduler at {address}: {error}; start one with `dask scheduler`"
+        ) from None
+    with client:
+        count = max(1, sum(client.nthreads().values()))
+        yield _foreign_pool(client.get_executor(), count)
