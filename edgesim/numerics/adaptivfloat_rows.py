@@ -56,32 +56,24 @@ def rows_of(fields: _Fields, values: NDArray[Any], bias: int | NDArray[np.int64]
     return Rows(np.ascontiguousarray(values).reshape(-1, length), biases.reshape(-1))
 
 
-def _limits(fields: _Fields, rows: Rows) -> NDArray[Any]:
-    """Patterns of half the smallest, smallest and largest magnitude, (rows, 3)."""
-    m, biases = fields.mantissa_bits, rows.biases
-    smallest = np.ldexp(1 + 2.0**-m, biases)
-    largest = np.ldexp(2 - 2.0**-m, biases + (2**fields.exponent_bits - 1))
-    limits = np.stack([smallest / 2, smallest, largest], axis=1).astype(rows.values.dtype)
-    return limits.view(_integer(rows))
-
-
 def _integer(rows: Rows) -> type[np.signedinteger[Any]]:
     return np.int32 if rows.values.dtype == np.float32 else np.int64
 
 
-def _rounding(fields: _Fields, rows: Rows) -> tuple[Any, Any, Any]:
-    """Magnitude mask, mantissa bits that go, and 1 if none stay, in the type of the patterns."""
-    integer = _integer(rows)
-    m = fields.mantissa_bits
-    drop = np.finfo(rows.values.dtype).nmant - m
-    return integer(np.iinfo(integer).max), integer(drop), integer(m == 0)
+def _arguments(fields: _Fields, rows: Rows) -> tuple[Any, ...]:
+    """What both kernels take after the arrays, in the type of the patterns."""
+    integer, information = _integer(rows), np.finfo(rows.values.dtype)
+    fraction, m = information.nmant, fields.mantissa_bits
+    bases = (rows.biases + (1 - information.minexp)) << fraction
+    scalars = (2**fields.exponent_bits, np.iinfo(integer).max, fraction - m, fraction, m == 0)
+    return (bases.astype(integer), *(integer(scalar) for scalar in scalars))
 
 
 def quantize(fields: _Fields, rows: Rows) -> NDArray[Any]:
     """Rounded rows, in the type of the values."""
     patterns = rows.values.view(_integer(rows))
     out = np.empty_like(patterns)
-    kernels.adaptivfloat_quantize(patterns, out, _limits(fields, rows), *_rounding(fields, rows))
+    kernels.adaptivfloat_quantize(patterns, out, *_arguments(fields, rows))
     return out.view(rows.values.dtype)
 
 
@@ -89,10 +81,7 @@ def encode(fields: _Fields, rows: Rows) -> protocol.Codes:
     """Codes of the rows."""
     integer = _integer(rows)
     out = np.empty(rows.values.shape, dtype=protocol.code_dtype(fields.bits))
-    one = 1 - np.finfo(rows.values.dtype).minexp
-    bases = ((rows.biases + one) << fields.mantissa_bits).astype(integer)
-    kernels.adaptivfloat_encode(
-        rows.values.view(integer), out, _limits(fields, rows), bases, *_rounding(fields, rows),
-        integer(2 ** (fields.bits - 1)),
-    )  # fmt: skip
+    sign = integer(2 ** (fields.bits - 1))
+    patterns = rows.values.view(integer)
+    kernels.adaptivfloat_encode(patterns, out, *_arguments(fields, rows), sign)
     return out

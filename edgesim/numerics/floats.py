@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edgesim.errors import InputError
-from edgesim.numerics import protocol
+from edgesim.numerics import lookup, protocol
 
 
 @dataclass(frozen=True)
@@ -56,11 +56,23 @@ class FloatFormat(protocol.Plain):
     def quantize(self, x: ArrayLike, parameter: Any = None) -> protocol.Values:
         """The nearest representable values, same shape; float32 in gives float32 out."""
         values = protocol.finite(x, self.name)
+        if lookup.applies(values, self.mantissa_bits + 1):
+            return lookup.look_up(values, self.mantissa_bits + 1, self.quantize_reference)
+        return self.quantize_reference(values)
+
+    def quantize_reference(self, values: NDArray[Any]) -> protocol.Values:
+        """`quantize` value by value: the twin of the look-up."""
         return protocol.as_given(np.copysign(self._rounded(values), values), values)
 
     def encode(self, x: ArrayLike, parameter: Any = None) -> protocol.Codes:
         """Codes of the nearest values: sign, exponent field, mantissa field."""
         values = protocol.finite(x, self.name)
+        if lookup.applies(values, self.mantissa_bits + 1):
+            return lookup.look_up(values, self.mantissa_bits + 1, self.encode_reference)
+        return self.encode_reference(values)
+
+    def encode_reference(self, values: NDArray[Any]) -> protocol.Codes:
+        """`encode` value by value: the twin of the look-up."""
         magnitude = self._rounded(values)
         fraction, exponent = np.frexp(magnitude)
         m, lowest = self.mantissa_bits, 1 - self.exponent_bias

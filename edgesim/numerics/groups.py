@@ -50,7 +50,8 @@ class Grouped:
         row = array.shape[-1] if array.ndim else 1
         rows = array.reshape(-1, row) if array.size else np.zeros((0, max(row, 1)), array.dtype)
         size = self.vector_size or rows.shape[1]
-        padded = np.pad(rows, [(0, 0), (0, -rows.shape[1] % size)])
+        missing = -rows.shape[1] % size
+        padded = np.pad(rows, [(0, 0), (0, missing)]) if missing else rows
         return padded.reshape(-1, size)
 
     def _join(self, groups: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:

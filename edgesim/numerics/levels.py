@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edgesim.errors import InputError
-from edgesim.numerics import protocol
+from edgesim.numerics import kernels, protocol
 
 
 class _FewLevels(protocol.Plain):
@@ -108,7 +108,17 @@ class Ternary(_FewLevels):
     def encode(self, x: ArrayLike, parameter: Any = None) -> protocol.Codes:
         """Codes by sign and border."""
         values = protocol.finite(x, self.name)
-        magnitude = np.abs(values.astype(np.float64))
         scale = self.parameter_for(values) if parameter is None else parameter
-        kept = magnitude > np.asarray(scale, dtype=np.float64) / 2
+        border = np.asarray(scale, dtype=np.float64) / 2
+        rows = protocol.rows_with(values, border) if values.size else None
+        if rows is None:
+            return self.encode_reference(values, scale)
+        out = np.empty(rows.shape, dtype=np.uint8)
+        kernels.ternary_encode(rows, out, border.reshape(-1))
+        return out.reshape(values.shape)
+
+    def encode_reference(self, x: ArrayLike, parameter: Any) -> protocol.Codes:
+        """`encode` in plain numpy: the twin of the kernel."""
+        values = protocol.finite(x, self.name)
+        kept = np.abs(values.astype(np.float64)) > np.asarray(parameter, dtype=np.float64) / 2
         return np.where(kept, np.where(values < 0, 3, 1), 0).astype(np.uint8)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edgesim.errors import InputError
-from edgesim.numerics import protocol
+from edgesim.numerics import lookup, protocol
 
 
 def positive_values(bits: int, exponent_size: int) -> NDArray[np.float64]:
@@ -59,6 +59,11 @@ class Posit(protocol.Plain):
     def parameter_for(self, x: ArrayLike, axis: int | None = None) -> None:
         """None: posits have no parameter."""
 
+    @property
+    def _border_bits(self) -> int:
+        """Most mantissa bits of a border between two codes, a posit of one more bit."""
+        return max(self.bits - 2 - self.exponent_size, 0)
+
     def _magnitude_codes(self, values: NDArray[Any]) -> NDArray[np.int64]:
         borders = positive_values(self.bits + 1, self.exponent_size)[3:-1:2]
         magnitude = np.abs(values.astype(np.float64))
@@ -71,6 +76,12 @@ class Posit(protocol.Plain):
     def encode(self, x: ArrayLike, parameter: Any = None) -> protocol.Codes:
         """Codes of the rounded values; negative ones are two's complements."""
         values = protocol.finite(x, self.name)
+        if lookup.applies(values, self._border_bits):
+            return lookup.look_up(values, self._border_bits, self.encode_reference)
+        return self.encode_reference(values)
+
+    def encode_reference(self, values: NDArray[Any]) -> protocol.Codes:
+        """`encode` by bisection: the twin of the look-up."""
         code = self._magnitude_codes(values)
         code = np.where(values < 0, -code, code) & (2**self.bits - 1)
         return protocol.as_codes(code, self.bits)
@@ -78,6 +89,12 @@ class Posit(protocol.Plain):
     def quantize(self, x: ArrayLike, parameter: Any = None) -> protocol.Values:
         """The rounded values, same shape; float32 in gives float32 out."""
         values = protocol.finite(x, self.name)
+        if lookup.applies(values, self._border_bits):
+            return lookup.look_up(values, self._border_bits, self.quantize_reference)
+        return self.quantize_reference(values)
+
+    def quantize_reference(self, values: NDArray[Any]) -> protocol.Values:
+        """`quantize` by bisection: the twin of the look-up."""
         table = positive_values(self.bits, self.exponent_size)
         rounded = np.take(table, self._magnitude_codes(values))
         return protocol.as_given(np.copysign(rounded, values), values)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edgesim.errors import InputError
+from edgesim.numerics import kernels
 
 Values = NDArray[np.floating]
 Codes = NDArray[np.unsignedinteger]
@@ -57,15 +58,22 @@ def finite(x: ArrayLike, name: str) -> NDArray[Any]:
     values = np.asarray(x)
     if values.dtype.kind != "f":
         values = values.astype(np.float64)
-    if values.size and not np.isfinite(np.max(np.abs(values))):
+    if values.size and not (np.isfinite(np.max(values)) and np.isfinite(np.min(values))):
         raise InputError(f"{name}: the tensor holds NaN or infinite values")
     return values
 
 
 def largest(values: NDArray[Any], axis: int | None) -> NDArray[np.float64]:
     """max|x| over everything or along an axis that is kept; 0 where there is nothing."""
-    keep = axis is not None
-    top = np.max(np.abs(values), axis=axis, keepdims=keep, initial=0.0)
+    if axis is None:
+        ends = (np.max(values, initial=0.0), -np.min(values, initial=0.0))
+        return np.asarray(np.maximum(*ends), dtype=np.float64)
+    if axis in (-1, values.ndim - 1) and values.size and values.dtype in (np.float32, np.float64):
+        rows = np.ascontiguousarray(values).reshape(-1, values.shape[-1])
+        out = np.empty(len(rows))
+        kernels.row_largest(rows, out)
+        return out.reshape(*values.shape[:-1], 1)
+    top = np.max(np.abs(values), axis=axis, keepdims=True, initial=0.0)
     return np.asarray(top, dtype=np.float64)
 
 
@@ -100,6 +108,17 @@ def as_given(result: NDArray[np.float64], values: NDArray[Any]) -> Values:
             f"a rounded value is beyond the range of {values.dtype}; give the tensor in float64"
         )
     return narrow
+
+
+def rows_with(values: NDArray[Any], parameter: NDArray[Any]) -> NDArray[Any] | None:
+    """The values as rows with one parameter each: all of them, or the last axis; None if neither.
+
+    A parameter is one number, or an array with a last axis of 1 beside the values' other axes.
+    """
+    if parameter.ndim and parameter.shape != (*values.shape[:-1], 1):
+        return None
+    length = values.shape[-1] if parameter.ndim else values.size
+    return np.ascontiguousarray(values).reshape(parameter.size, length)
 
 
 class Plain:

@@ -16,6 +16,8 @@ from edgesim.errors import InputError
 from edgesim.numerics import kernels, protocol
 
 FLOAT32_BITS = 32
+_LARGEST_KERNEL_SCALE = 2.0**100
+"""Above it a level may not fit float32; the reference checks that."""
 
 
 def _checked_bits(bits: int, name: str, lowest: int = 2) -> None:
@@ -42,21 +44,27 @@ class _Levels(protocol.Plain):
     def _scale_or(self, values: NDArray[Any], parameter: Any) -> NDArray[np.float64]:
         return self._scale(self.parameter_for(values) if parameter is None else parameter)
 
+    def _kernel(
+        self, values: NDArray[Any], parameter: Any
+    ) -> tuple[NDArray[Any], tuple[Any, ...]] | None:
+        """Values as rows and what the kernels take after the arrays; None where they do not fit."""
+        scale = self._scale_or(values, parameter)
+        rows = protocol.rows_with(values, scale) if values.size else None
+        if rows is None:
+            return None
+        lowest, highest = self._range()
+        flat = scale.reshape(-1)
+        return rows, (flat, np.zeros_like(flat), float(lowest), float(highest))
+
     def encode(self, x: ArrayLike, parameter: Any = None) -> protocol.Codes:
         """Two's complement codes of the nearest levels, as unsigned patterns."""
         values = protocol.finite(x, self.name)
-        scale = self._scale_or(values, parameter)
-        out = np.empty(values.shape, dtype=protocol.code_dtype(self.bits))
-        if scale.ndim and scale.shape != (*values.shape[:-1], 1):
+        kernel = self._kernel(values, parameter)
+        if kernel is None:
             return self.encode_reference(values, parameter)
-        length = values.shape[-1] if scale.ndim else max(values.size, 1)
-        rows = np.ascontiguousarray(values).reshape(-1, length)
-        lowest, highest = self._range()
-        kernels.scaled_encode(
-            rows, out.reshape(-1, length), scale.reshape(-1), float(lowest), float(highest),
-            2**self.bits - 1,
-        )  # fmt: skip
-        return out
+        out = np.empty(kernel[0].shape, dtype=protocol.code_dtype(self.bits))
+        kernels.scaled_encode(kernel[0], out, *kernel[1], 2**self.bits - 1)
+        return out.reshape(values.shape)
 
     def encode_reference(self, x: ArrayLike, parameter: Any = None) -> protocol.Codes:
         """`encode` in plain numpy: the twin of the kernel."""
@@ -75,7 +83,19 @@ class _Levels(protocol.Plain):
         """The nearest representable values, same shape; float32 in gives float32 out."""
         values = protocol.finite(x, self.name)
         chosen = self.parameter_for(values) if parameter is None else parameter
-        return protocol.as_given(self.decode(self.encode(values, chosen), chosen), values)
+        kernel = self._kernel(values, chosen)
+        if kernel is None or np.max(kernel[1][0]) > _LARGEST_KERNEL_SCALE:
+            return self.quantize_reference(values, chosen)
+        out = np.empty_like(kernel[0])
+        kernels.scaled_quantize(kernel[0], out, *kernel[1])
+        return out.reshape(values.shape)
+
+    def quantize_reference(self, x: ArrayLike, parameter: Any = None) -> protocol.Values:
+        """`quantize` in plain numpy: the twin of the kernel."""
+        values = protocol.finite(x, self.name)
+        chosen = self.parameter_for(values) if parameter is None else parameter
+        codes = self.encode_reference(values, chosen)
+        return protocol.as_given(self.decode(codes, chosen), values)
 
     def code_table(self, parameter: Any = None) -> NDArray[np.float64]:
         """The value of every code, shape (2^bits,)."""
@@ -217,15 +237,38 @@ class AffineInteger(protocol.Plain):
     def encode(self, x: ArrayLike, parameter: Any = None) -> protocol.Codes:
         """Codes of the nearest levels: rint(x / scale) + zero point, clamped."""
         values = protocol.finite(x, self.name)
-        scale, zero = self.parameter_for(values) if parameter is None else parameter
-        level = np.rint(values.astype(np.float64) / scale) + zero
+        scale, zero = self._pair(self.parameter_for(values) if parameter is None else parameter)
+        rows = protocol.rows_with(values, scale) if values.size else None
+        if rows is None or zero.shape != scale.shape:
+            return self.encode_reference(values, (scale, zero))
+        out = np.empty(rows.shape, dtype=protocol.code_dtype(self.bits))
+        highest = 2**self.bits - 1
+        kernels.scaled_encode(
+            rows, out, scale.reshape(-1), zero.reshape(-1), 0.0, float(highest), highest
+        )
+        return out.reshape(values.shape)
+
+    def encode_reference(self, x: ArrayLike, parameter: Any) -> protocol.Codes:
+        """`encode` in plain numpy: the twin of the kernel."""
+        scale, zero = self._pair(parameter)
+        level = np.rint(protocol.finite(x, self.name).astype(np.float64) / scale) + zero
         return protocol.as_codes(np.clip(level, 0, 2**self.bits - 1), self.bits)
+
+    def _pair(self, parameter: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Scale and whole zero point as float64 arrays; InputError for anything else."""
+        scale, zero = (np.asarray(part, dtype=np.float64) for part in parameter)
+        if not ((scale > 0) & np.isfinite(scale)).all() or not (zero == np.rint(zero)).all():
+            raise InputError(
+                f"{self.name}: got (scale, zero point) {parameter}; allowed are scales above 0 "
+                "and whole zero points"
+            )
+        return scale, zero
 
     def decode(self, codes: ArrayLike, parameter: Any = None) -> NDArray[np.float64]:
         """Values of codes, float64."""
         if parameter is None:
             raise InputError(f"{self.name}: decode needs its (scale, zero point)")
-        scale, zero = parameter
+        scale, zero = self._pair(parameter)
         code = protocol.checked_codes(codes, self.bits, self.name)
         return np.asarray((code - zero) * scale, dtype=np.float64)
 

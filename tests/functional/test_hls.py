@@ -201,6 +201,11 @@ def test_one_softmax_over_three_rows_reads_the_second_row_for_the_third() -> Non
     assert np.array_equal(passes[2, 2], x[2])
 
 
+def test_empty_arrays_stay_empty() -> None:
+    assert hls.decode([], 3).shape == hls.exp_q6_10([]).shape == (0,)
+    assert hls.matmul(np.zeros((0, 4), int), np.zeros((3, 4), int), 0, 0).shape == (0, 3)
+
+
 def test_quantize_float_clamps_infinity_and_keeps_signs() -> None:
     got = hls.quantize_float([np.inf, -np.inf, -1e9, 0.0, -0.0, 1e-12], 3)
     assert got.tolist() == [0x7F, 0xFF, 0xFF, 0, 0, 0]
@@ -225,7 +230,7 @@ def test_quantize_float_clamps_infinity_and_keeps_signs() -> None:
         (lambda: hls.matmul([[1]], [[1]], 0, 0, False, True, 128), "allowed -128 … 127"),
         (lambda: hls.elemadd([1], [2], 0, 9, 0), "bias_b.*allowed 0 … 7"),
         (lambda: hls.layernorm([1, 2], [1, 2, 3], [1, 2, 3], 0, 0), "shapes do not fit"),
-        (lambda: hls.layernorm([], [], [], 0, 0), "whole numbers|at least one code"),
+        (lambda: hls.layernorm([], [], [], 0, 0), "at least one code"),
         (lambda: hls.layernorm(np.zeros(4096, int), 0, 0, 0, 0), "at most 255"),
         (lambda: hls.softmax_as_released([1], [1], 0, 0, vector_size=12), "powers of two"),
         (lambda: hls.dvfs_bins([1], 0), "scale.*allowed 1 … 255"),

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from edgesim.numerics import AdaptivFloat, parse_format
+from edgesim.numerics import AdaptivFloat, lookup, parse_format, protocol
 
 FORMATS = [(8, 3), (8, 4), (6, 3), (5, 2), (4, 2), (4, 3), (2, 1)]
 
@@ -76,6 +76,64 @@ def test_scaled_codes_of_the_kernel_are_those_of_the_reference(name: str) -> Non
             number_format.encode(values, parameter),
             number_format.encode_reference(values, parameter),
         )
+
+
+@pytest.mark.parametrize("name", ["affine<8>", "affine<3>", "ternary"])
+def test_other_codes_of_a_kernel_are_those_of_the_reference(name: str) -> None:
+    number_format = parse_format(name)
+    x = np.random.default_rng(6).normal(0.2, 2, (9, 101)).astype(np.float32)
+    for axis in (None, -1):
+        parameter = number_format.parameter_for(x, axis)
+        for values in (x, x.astype(np.float64), np.full((9, 101), -1e300)):
+            assert np.array_equal(
+                number_format.encode(values, parameter),
+                number_format.encode_reference(values, parameter),
+            )
+
+
+@pytest.mark.parametrize("name", ["int8", "int3", "fixed<8,6>", "bfp<6>"])
+def test_scaled_rounding_of_the_kernel_is_that_of_the_reference(name: str) -> None:
+    number_format = parse_format(name)
+    x = np.random.default_rng(7).normal(0, 2, (9, 101)).astype(np.float32)
+    for axis in (None, -1):
+        parameter = number_format.parameter_for(x, axis)
+        for values in (x, x.astype(np.float64)):
+            assert np.array_equal(
+                number_format.quantize(values, parameter),
+                number_format.quantize_reference(values, parameter),
+            )
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["posit<8,0>", "posit<8,1>", "posit<8,2>", "posit<4,0>", "posit<5,3>", "posit<11,1>",
+     "float<8,4>", "float<4,3>", "float<6,2>", "float8_e4m3fn", "float8_e5m2", "bfloat16"],
+)  # fmt: skip
+def test_looking_values_up_equals_rounding_them_one_by_one(name: str) -> None:
+    """Borders, their float32 neighbours and noise of every size, more than the table needs."""
+    number_format = parse_format(name)
+    table = number_format.code_table()
+    table = np.unique(table[np.isfinite(table)])
+    borders = np.concatenate([table, (table[1:] + table[:-1]) / 2])
+    borders = np.clip(borders, -3e38, 3e38).astype(np.float32)
+    near = [np.nextafter(borders, np.float32(side)) for side in (-3e38, 3e38)]
+    rng = np.random.default_rng(8)
+    noise = rng.integers(0, 2**32, 300_000, dtype=np.uint32).view(np.float32)
+    noise = noise[np.isfinite(noise)]
+    values = np.concatenate([borders, *near, noise, np.float32([0.0, -0.0])])
+    assert values.size > lookup.SMALLEST_SIZE
+    codes, rounded = number_format.encode(values), number_format.quantize(values)
+    assert np.array_equal(codes, number_format.encode_reference(values))
+    assert np.array_equal(rounded, number_format.quantize_reference(values))
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_the_largest_of_a_row_is_numpy_s(dtype: type) -> None:
+    x = np.random.default_rng(9).normal(size=(5, 17)).astype(dtype)
+    x[3, 4], x[4, 0] = np.nan, -np.inf
+    got = protocol.largest(x, -1)
+    assert np.array_equal(got[:3], np.abs(x).max(axis=1, keepdims=True)[:3])
+    assert not np.isfinite(got[3:]).any()
 
 
 def test_shape_and_strides_of_the_input_do_not_matter() -> None:

@@ -38,7 +38,7 @@ def divide(dividend: Integers, divisor: ArrayLike) -> Integers:
 def integers(values: ArrayLike, what: str, lowest: int, highest: int) -> Integers:
     """`values` as int64; InputError unless they are whole numbers in lowest … highest."""
     array = np.asarray(values)
-    if array.dtype.kind not in "iu":
+    if array.size and array.dtype.kind not in "iu":
         raise InputError(
             f"{what}: got values of type {array.dtype}; allowed are whole numbers "
             f"{lowest} … {highest}, convert them first"
