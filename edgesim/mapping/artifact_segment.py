@@ -121,13 +121,14 @@ class SegmentWriter:
         if turned is not None:
             self.layouts.turned.add(output)
         if draft.fused_activation and len(found.parts) > 1:
-            function = draft.fused_activation
-            self.programs.append(
-                self.layouts.host(f"{op.name}, {function}", "activation", function,
-                                  [output], [output])
-            )  # fmt: skip
-            self.layouts.known.pop(output, None)
+            self._activate(op, draft.fused_activation, output)
         return None
+
+    def _activate(self, op: Op, function: str, tensor: str) -> None:
+        """A function that no accumulator can apply, because its sum comes in parts."""
+        name = f"{op.name}, {function}"
+        self.programs.append(self.layouts.host(name, "activation", function, [tensor], [tensor]))
+        self.layouts.known.pop(tensor, None)
 
     # special functions -----------------------------------------------------------------------
 

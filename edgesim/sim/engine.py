@@ -19,7 +19,6 @@ from edgesim.ir.plan import EmbeddingRead, PlannedOp, SegmentPlan, Spill
 from edgesim.numerics.formats import format_bits
 from edgesim.sim.array_run import ArrayRun, Process
 from edgesim.sim.artifact.program import play_programs
-from edgesim.sim.artifact.program import play_programs
 from edgesim.sim.counts import Count, product_counts, vector_counts
 from edgesim.sim.memory import MediumTiming, medium_timing
 from edgesim.sim.turns import Turns
@@ -32,8 +31,6 @@ __all__ = ["SCHEDULES", "SegmentEngine", "simulate_segment"]
 
 def simulate_segment(plan: SegmentPlan, chip: AcceleratorSpec, technology: Technology) -> EventLog:
     """Event log of one segment. Raises DeadlockError when work remains and nothing can move."""
-    if plan.programs:
-        return play_programs(plan, chip, technology)
     if plan.programs:
         return play_programs(plan, chip, technology)
     return SegmentEngine(plan, chip, technology).run()
@@ -212,13 +209,14 @@ class SegmentEngine:
             yield from self.wait("weight stream", f"a free slot for {name}", self.slots.take())
             written = ("operand0",) if self.plan.ops[op_index].chunks else ()
             yield from self.holding(written, self._transfer(name, medium, "read", bits))
-            if written:
-                self._count(self.plan.ops[op_index], Count("operand0", "data_write", 0, bits))
             self.ready[op_index, number].succeed()
 
     def holding(self, memories: Iterable[str], work: Process) -> Process:
         """Do work while nothing else uses the single ports of these memories."""
         ports = [self.ports[name] for name in memories if name in self.ports]
+        return self._taking_turns(ports, work) if ports else work
+
+    def _taking_turns(self, ports: Sequence[Turns], work: Process) -> Process:
         for port in ports:
             turn = port.take()
             if turn is not None:
