@@ -26,6 +26,7 @@ class ArrayRun:
         self.start = int(engine.env.now)
         self.state = kernels.new_state()
         self.store: simpy.Event | None = None
+        self.columns = _chunk_columns(op, engine.chip.pu.vector_size)
 
     def play(self, index: int) -> Process:
         engine, op = self.engine, self.op
@@ -45,20 +46,13 @@ class ArrayRun:
                     yield from self._arrival(index, first + number)
                     yield from self._tiles(rows, op.chunks[number].column_tiles)
                     engine.slots.give()
-                    yield from self._store_part(rows * self._columns(number))
+                    yield from self._store_part(rows * self.columns[number])
         yield from self._finish()
 
     def _arrival(self, index: int, number: int) -> Process:
         engine = self.engine
         event = engine.ready[index, number]
         yield from engine.wait(self.op.name, f"weight chunk {number}", event)
-
-    def _columns(self, number: int) -> int:
-        """Output columns of a chunk, without those that pad the last tile."""
-        n = self.engine.chip.pu.vector_size
-        before = sum(chunk.column_tiles for chunk in self.op.chunks[:number]) * n
-        wide = self.op.chunks[number].column_tiles * n
-        return min(wide, self.op.columns - before)
 
     def _weight_blocked(self, index: int) -> Process:
         """Weights in resident groups; the rows pass by once per group."""
@@ -74,7 +68,7 @@ class ArrayRun:
                 yield from self._loads(rows, op.rows)
                 for number in members:
                     yield from self._tiles(rows, op.chunks[number].column_tiles)
-                    yield from self._store_part(rows * self._columns(number))
+                    yield from self._store_part(rows * self.columns[number])
 
     def _tiles(self, rows: int, column_tiles: int) -> Process:
         """Run the tile pipeline until the last operand of this piece is fetched."""
@@ -124,3 +118,13 @@ class ArrayRun:
             bits = self.engine.share(op, spill, elements, total)
             process = self.engine.spill(op, spill, "write", bits)
             self.store = self.engine.env.process(process)
+
+
+def _chunk_columns(op: PlannedOp, vector_size: int) -> list[int]:
+    """Output columns of every chunk, without those that pad the last tile."""
+    left = op.columns
+    columns = []
+    for chunk in op.chunks:
+        columns.append(min(chunk.column_tiles * vector_size, left))
+        left -= columns[-1]
+    return columns

@@ -55,6 +55,8 @@ def product_counts(op: PlannedOp, chip: AcceleratorSpec, element_bits: int) -> l
     ]
     if op.fused_activation is not None:
         counts.append(Count("pu", "activation", outputs, 0))
+    streamed = sum(chunk.stored_bits for chunk in op.chunks) * op.weight_passes
+    counts.append(Count("operand0", "data_write", 0, streamed))
     return counts
 
 
