@@ -88,12 +88,26 @@ class AdaptivFloat(protocol.Plain):
             return self.bias_for(values)
         if values.size and math.isnan(np.max(values)):
             raise InputError("AdaptivFloat: the tensor holds NaN values")
-        return bias if isinstance(bias, np.ndarray) else int(bias)
+        return self._checked_bias(bias, values.shape)
+
+    def _checked_bias(self, bias: Bias, shape: tuple[int, ...]) -> Bias:
+        """The bias as int or int64 array; InputError outside its register or float64's range."""
+        given = np.asarray(bias)
+        lowest, highest = self.bias_range or (-1100, 1024 - 2**self.exponent_bits)
+        if given.dtype.kind not in "iu" or (
+            given.size and (given.min() < lowest or given.max() > highest)
+        ):
+            raise InputError(
+                f"{self.name}: exponent bias {bias}; allowed are whole numbers {lowest} … {highest}"
+            )
+        protocol.fits(given, shape, self.name)
+        return given.astype(np.int64) if given.ndim else int(given)
 
     def quantize(self, x: ArrayLike, bias: Bias | None = None) -> NDArray[np.floating]:
         """The nearest representable values, same shape; float32 in gives float32 out.
 
-        `bias` is one number or an array that broadcasts to `x`.
+        `bias` is one number or an array that broadcasts to `x`; at a given bias infinite values
+        clamp to the largest, as all that are too large.
         """
         values = np.asarray(x)
         bias = self._bias_or(values, bias)
@@ -145,6 +159,7 @@ class AdaptivFloat(protocol.Plain):
         if bias is None:
             raise InputError(f"{self.name}: decode needs the exponent bias of the codes")
         code = protocol.checked_codes(codes, self.bits, self.name)
+        bias = self._checked_bias(bias, code.shape)
         m = self.mantissa_bits
         fields = code & (2 ** (self.bits - 1) - 1)
         value = np.ldexp(1 + (fields & (2**m - 1)) / 2.0**m, (fields >> m) + bias)

@@ -34,6 +34,7 @@ class _FewLevels(protocol.Plain):
         scale = np.asarray(np.nan if parameter is None else parameter, dtype=np.float64)
         if not (np.isfinite(scale) & (scale >= 0)).all():
             raise InputError(f"{self.name}: got scale {parameter}; allowed are numbers from 0 up")
+        protocol.fits(scale, code.shape, self.name)
         return np.asarray(np.take(self._levels(), code) * scale)
 
     def quantize(self, x: ArrayLike, parameter: Any = None) -> protocol.Values:
@@ -110,6 +111,7 @@ class Ternary(_FewLevels):
         values = protocol.finite(x, self.name)
         scale = self.parameter_for(values) if parameter is None else parameter
         border = np.asarray(scale, dtype=np.float64) / 2
+        protocol.fits(border, values.shape, self.name)
         rows = protocol.rows_with(values, border) if values.size else None
         if rows is None:
             return self.encode_reference(values, scale)

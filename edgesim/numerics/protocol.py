@@ -110,11 +110,26 @@ def as_given(result: NDArray[np.float64], values: NDArray[Any]) -> Values:
     return narrow
 
 
+def fits(parameter: NDArray[Any], shape: tuple[int, ...], name: str) -> None:
+    """InputError unless the parameter broadcasts to the shape of the tensor."""
+    try:
+        joint = np.broadcast_shapes(parameter.shape, shape)
+    except ValueError:
+        joint = ()
+    if joint != shape:
+        raise InputError(
+            f"{name}: parameters of shape {parameter.shape} for a tensor of shape {shape}; allowed "
+            "is one number or a shape that broadcasts to the tensor's"
+        )
+
+
 def rows_with(values: NDArray[Any], parameter: NDArray[Any]) -> NDArray[Any] | None:
     """The values as rows with one parameter each: all of them, or the last axis; None if neither.
 
     A parameter is one number, or an array with a last axis of 1 beside the values' other axes.
     """
+    if values.dtype not in (np.float32, np.float64):
+        return None
     if parameter.ndim and parameter.shape != (*values.shape[:-1], 1):
         return None
     length = values.shape[-1] if parameter.ndim else values.size

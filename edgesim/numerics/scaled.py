@@ -42,7 +42,9 @@ class _Levels(protocol.Plain):
         raise NotImplementedError
 
     def _scale_or(self, values: NDArray[Any], parameter: Any) -> NDArray[np.float64]:
-        return self._scale(self.parameter_for(values) if parameter is None else parameter)
+        scale = self._scale(self.parameter_for(values) if parameter is None else parameter)
+        protocol.fits(scale, values.shape, self.name)
+        return scale
 
     def _kernel(
         self, values: NDArray[Any], parameter: Any
@@ -76,8 +78,10 @@ class _Levels(protocol.Plain):
     def decode(self, codes: ArrayLike, parameter: Any = None) -> NDArray[np.float64]:
         """Values of codes, float64."""
         code = protocol.checked_codes(codes, self.bits, self.name)
+        scale = self._scale(parameter)
+        protocol.fits(scale, code.shape, self.name)
         half = 2 ** (self.bits - 1)
-        return np.asarray((((code + half) & (2 * half - 1)) - half) * self._scale(parameter))
+        return np.asarray((((code + half) & (2 * half - 1)) - half) * scale)
 
     def quantize(self, x: ArrayLike, parameter: Any = None) -> protocol.Values:
         """The nearest representable values, same shape; float32 in gives float32 out."""
@@ -202,7 +206,12 @@ class BlockFloat(_Levels):
         return 1 - 2 ** (self.bits - 1), 2 ** (self.bits - 1) - 1
 
     def _scale(self, parameter: Any) -> NDArray[np.float64]:
-        return np.ldexp(1.0, np.asarray(parameter, dtype=np.int64) - self.bits + 2)
+        exponent = np.asarray(parameter)
+        if exponent.dtype.kind not in "iu" or (exponent.size and np.abs(exponent).max() > 1074):
+            raise InputError(
+                f"{self.name}: got shared exponent {parameter}; allowed whole numbers ±1074"
+            )
+        return np.ldexp(1.0, exponent.astype(np.int64) - self.bits + 2)
 
 
 @dataclass(frozen=True)
@@ -238,6 +247,7 @@ class AffineInteger(protocol.Plain):
         """Codes of the nearest levels: rint(x / scale) + zero point, clamped."""
         values = protocol.finite(x, self.name)
         scale, zero = self._pair(self.parameter_for(values) if parameter is None else parameter)
+        protocol.fits(scale, values.shape, self.name)
         rows = protocol.rows_with(values, scale) if values.size else None
         if rows is None or zero.shape != scale.shape:
             return self.encode_reference(values, (scale, zero))
@@ -256,7 +266,10 @@ class AffineInteger(protocol.Plain):
 
     def _pair(self, parameter: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Scale and whole zero point as float64 arrays; InputError for anything else."""
-        scale, zero = (np.asarray(part, dtype=np.float64) for part in parameter)
+        try:
+            scale, zero = (np.asarray(part, dtype=np.float64) for part in parameter)
+        except (TypeError, ValueError):
+            raise InputError(f"{self.name}: got {parameter!r}, no (scale, zero point)") from None
         if not ((scale > 0) & np.isfinite(scale)).all() or not (zero == np.rint(zero)).all():
             raise InputError(
                 f"{self.name}: got (scale, zero point) {parameter}; allowed are scales above 0 "
@@ -270,6 +283,7 @@ class AffineInteger(protocol.Plain):
             raise InputError(f"{self.name}: decode needs its (scale, zero point)")
         scale, zero = self._pair(parameter)
         code = protocol.checked_codes(codes, self.bits, self.name)
+        protocol.fits(scale, code.shape, self.name)
         return np.asarray((code - zero) * scale, dtype=np.float64)
 
     def quantize(self, x: ArrayLike, parameter: Any = None) -> protocol.Values:

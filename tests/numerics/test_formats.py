@@ -199,3 +199,41 @@ def test_binary_and_ternary_scales_are_the_papers() -> None:
     assert parse_format("binary").encode(x).tolist() == [0, 1, 0, 1, 0]
     assert parse_format("ternary").parameter_for(x) == pytest.approx(0.7)
     assert parse_format("ternary").encode(x).tolist() == [0, 3, 1, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("name", "parameter"),
+    [
+        ("adaptivfloat<8,3>", 2.5),
+        ("adaptivfloat<8,3>", 5000),
+        ("adaptivfloat<8,3>", np.zeros((3, 1), int)),
+        ("fp8_e4m3", 32),
+        ("int8", 0.0),
+        ("int8", -1.0),
+        ("int8", np.nan),
+        ("int8", np.ones((3, 1))),
+        ("affine<8>", 1.0),
+        ("affine<8>", (1.0, 0.5)),
+        ("affine<8>", (0.0, 1)),
+        ("bfp<8>", 0.5),
+        ("bfp<8>", 9999),
+        ("ternary", np.ones((3, 1))),
+    ],
+)
+def test_parameters_that_no_register_holds_are_refused(name: str, parameter: object) -> None:
+    number_format = parse_format(name)
+    with pytest.raises(InputError, match=r"allowed|no \(scale"):
+        number_format.quantize(np.ones((2, 4)), parameter)
+    with pytest.raises(InputError, match=r"allowed|no \(scale"):
+        number_format.decode(np.ones((2, 4), int), parameter)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("dtype", [np.float16, np.int32])
+def test_half_precision_and_whole_numbers_are_rounded_too(name: str, dtype: type) -> None:
+    x = np.array([[3, -1, 0, 2, 1]], dtype=dtype)
+    number_format = parse_format(name)
+    expected = number_format.quantize(x.astype(np.float64))
+    got = number_format.quantize(x)
+    assert got.dtype == (dtype if dtype == np.float16 else np.float64)
+    assert np.allclose(got, expected, rtol=1e-3)
