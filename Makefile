@@ -9,7 +9,7 @@ TEST_STAMP := $(VENV)/.edgesim-test-installed
 # A site-packages folder whose packages test-wheel uses instead of installing the dependencies.
 SITE ?=
 
-.PHONY: demo test lint types check test-wheel bench bench-peers clean
+.PHONY: demo test lint types check test-wheel bench bench-peers albert-hls clean
 
 demo: $(STAMP)
 	$(BIN)/edgesim demo
@@ -45,6 +45,9 @@ bench: $(TEST_STAMP)
 bench-peers: $(TEST_STAMP)
 	PYTHONPATH="$(CURDIR)/tests:$(CURDIR)/tests/benchmarks/peers" \
 	  $(BIN)/python tests/benchmarks/bench_peers.py
+
+albert-hls: $(TEST_STAMP)
+	PYTHONPATH="$(CURDIR)/tests" $(BIN)/python tests/benchmarks/albert_hls.py
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

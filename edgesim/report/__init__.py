@@ -3,7 +3,7 @@
 from edgesim.report.compare import Comparison, compare
 from edgesim.report.crossover import ChipAgainstBaseline
 from edgesim.report.markdown import Section, read_report, write_report
-from edgesim.report.single import result_text
+from edgesim.report.single import result_text, time_parts_text
 
 __all__ = [
     "ChipAgainstBaseline",
@@ -12,5 +12,6 @@ __all__ = [
     "compare",
     "read_report",
     "result_text",
+    "time_parts_text",
     "write_report",
 ]
