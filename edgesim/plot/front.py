@@ -112,6 +112,7 @@ def plot_front(
     for column, setter in (("x", ax.set_xscale), ("y", ax.set_yscale)):
         if data[column].min() > 0 and data[column].max() > 10 * data[column].min():
             setter("log")
+            _plain_numbers(ax.xaxis if column == "x" else ax.yaxis)
     beyond = _look_at(ax, data, members)
     notes = [f"{beyond} dominated ones beyond the axes"] if beyond else []
     notes += [f"{', '.join(objectives[3:])} not drawn"] if len(objectives) > 3 else []
@@ -120,6 +121,15 @@ def plot_front(
     finish(ax, title, x_name, y_name)
     _name_members(ax, members)
     return ax
+
+
+def _plain_numbers(axis: Any) -> None:
+    """Numbers of a log axis without powers."""
+    from matplotlib.ticker import LogFormatter
+
+    axis.set_major_formatter(LogFormatter())
+    axis.set_minor_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(1.5, 0.4)))
+    axis.set_tick_params(which="minor", labelsize=FONT_SIZE - 2, labelcolor=INK)
 
 
 def _look_at(ax: Axes, data: pd.DataFrame, members: pd.DataFrame) -> int:

@@ -12,6 +12,7 @@ from edgesim.sweeps.store import Outcome
 
 WORST = 1e6
 """Excess that stands for a point that has no figures at all."""
+FITS = "fits the chip"
 
 
 def evolve(design: Design, evaluate: Callable[[Sequence[Choice]], list[Outcome]]) -> None:
@@ -24,9 +25,7 @@ def evolve(design: Design, evaluate: Callable[[Sequence[Choice]], list[Outcome]]
     search = design.search
     study = optuna.create_study(
         directions=["minimize"] * len(search.minimize) + ["maximize"] * len(search.maximize),
-        sampler=optuna.samplers.NSGAIISampler(
-            population_size=search.population, seed=search.seed, constraints_func=_excesses
-        ),
+        sampler=optuna.samplers.NSGAIISampler(population_size=search.population, seed=search.seed),
     )
     left = search.points or 0
     while left > 0:
@@ -41,18 +40,14 @@ def _tell(study: Any, trial: Any, outcome: Outcome, design: Design) -> None:
     search = design.search
     figures = outcome.figures
     values: list[Any] = [figures.get(name) for name in (*search.minimize, *search.maximize)]
-    excesses: list[float] = [constraint.excess(figures) for constraint in design.constraints]
-    if outcome.status != "feasible" or any(value is None for value in values):
-        excesses = [WORST] * max(1, len(excesses))
+    excesses = {c.text: c.excess(figures) for c in design.constraints}
+    lost = outcome.status != "feasible" or any(value is None for value in values)
+    if lost:
+        excesses = dict.fromkeys(excesses, WORST)
         values = [WORST] * len(search.minimize) + [-WORST] * len(search.maximize)
-    trial.set_user_attr("excesses", excesses or [0.0])
+    for text, excess in {FITS: WORST if lost else 0.0, **excesses}.items():
+        trial.set_constraint(text, excess)
     study.tell(trial, values)
-
-
-def _excesses(trial: Any) -> Sequence[float]:
-    """What Optuna asks of a finished trial: above 0 is beyond a constraint."""
-    found: Sequence[float] = trial.user_attrs["excesses"]
-    return found
 
 
 def _suggest(trial: Any, axis: Axis) -> Any:

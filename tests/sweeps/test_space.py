@@ -1,0 +1,129 @@
+"""Spaces: what axes mean, and every fault at once with its line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import edgesim as es
+from edgesim.errors import InputError
+from edgesim.sweeps.axis import parse_axis
+from edgesim.sweeps.constraint import parse_constraint
+from edgesim.sweeps.design import design_of
+from edgesim.sweeps.labels import point_labels
+from edgesim.sweeps.sampling import choices
+
+SPACE_FILE = Path(__file__).parents[2] / "notebooks" / "space.yaml"
+BAD = """\
+model: minilm-sst2-e
+axes:
+  pu.vector_sise: [8, 16]
+  pu.vector_size: [8, 12]
+  exit_threshold: [-1]
+  storage.reram.capacity: []
+  clock.voltage: {low: 0.8 V, high: 0.6 V}
+constraints:
+  - area_mm2 < 2
+  - areamm2 <= 2
+  - __import__('os')
+search: {method: annealing}
+"""
+
+
+def test_every_fault_of_a_space_comes_at_once_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(BAD)
+    with pytest.raises(InputError) as caught:
+        design_of(es.Space.load(path))
+    lines = str(caught.value).splitlines()
+    for number, words in (
+        (3, "did you mean 'vector_size'"), (4, "got 12"), (5, "exit_threshold"),
+        (6, "no values"), (7, "not below"), (10, "did you mean area_mm2"),
+        (11, "write FIGURE <= NUMBER"), (12, "annealing"),
+    ):  # fmt: skip
+        assert any(f"bad.yaml:{number}: " in line and words in line for line in lines), words
+    assert not any("bad.yaml:9" in line for line in lines)
+
+
+def test_unknown_keys_and_missing_axes_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text("axis: {pu.vector_size: [2]}\n")
+    with pytest.raises(InputError, match=r"bad.yaml:1: unknown key 'axis'; did you mean 'axes'"):
+        es.Space.load(path)
+
+
+def test_an_empty_space_is_refused() -> None:
+    with pytest.raises(InputError, match="empty"):
+        design_of(es.Space(axes={}))
+
+
+def test_a_trillion_points_are_refused_with_their_number() -> None:
+    axes = {f"host.{name}": list(range(1, 101)) for name in (
+        "config_write_cycles", "pu_config_writes", "sfu_config_writes", "pu_interrupt_cycles",
+        "sfu_interrupt_cycles", "status_read_cycles",
+    )}  # fmt: skip
+    with pytest.raises(InputError, match=r"1,000,000,000,000 points .*sobol"):
+        choices(design_of(es.Space(axes=axes)))
+
+
+def test_the_example_space_has_more_than_a_thousand_points() -> None:
+    design = design_of(es.Space.load(SPACE_FILE))
+    assert design.grid_size == len(choices(design)) == 1440
+
+
+def test_a_path_that_two_axes_set_is_a_fault() -> None:
+    axes = {"pu.vector_size": [8], "both": [{"pu.vector_size": 16}]}
+    with pytest.raises(InputError, match=r"set by pu\.vector_size and by both"):
+        design_of(es.Space(axes=axes))
+
+
+def test_a_grid_over_a_range_needs_a_number_of_values() -> None:
+    space = es.Space(axes={"clock.voltage": {"low": "0.6 V", "high": "0.8 V"}})
+    with pytest.raises(InputError, match="needs num"):
+        design_of(space)
+
+
+def test_ranges_go_in_equal_steps_or_equal_ratios() -> None:
+    steps = parse_axis("clock.voltage", {"low": "0.6 V", "high": "0.8 V", "num": 3})
+    assert steps.grid() == ("0.6 V", "0.7 V", "0.8 V")
+    ratios = parse_axis("exit_threshold", {"low": 0.01, "high": 1, "num": 3, "log": True})
+    assert ratios.grid() == (0.01, 0.1, 1.0)
+
+
+@pytest.mark.parametrize("method", ["random", "sobol"])
+def test_draws_repeat_with_their_seed_and_differ_from_each_other(method: str) -> None:
+    if method == "sobol":
+        pytest.importorskip("scipy", reason="the extra edgesim[sweep] is not installed")
+    axes = {"pu.vector_size": [2, 4, 8, 16, 32], "exit_threshold": {"low": 0.0, "high": 0.7}}
+
+    def drawn(seed: int) -> list[tuple[object, ...]]:
+        search = {"method": method, "points": 20, "seed": seed}
+        return choices(design_of(es.Space(axes=axes, search=search)))
+
+    assert drawn(1) == drawn(1) != drawn(2)
+    assert len(drawn(1)) == len(set(drawn(1))) == 20
+    assert {row[0] for row in drawn(1)} == {2, 4, 8, 16, 32}
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "holds"),
+    [("energy_j < 2", 2.0, False), ("energy_j <= 2", 2.0, True), ("accuracy >= .9", 0.91, True)],
+)
+def test_constraints_compare_one_figure_with_a_number(text: str, value: float, holds: bool) -> None:
+    constraint = parse_constraint(text)
+    figures = {constraint.column: value}
+    assert (constraint.violation(figures) is None) == holds
+    assert (constraint.excess(figures) <= 0) == holds
+
+
+def test_labels_name_what_differs_and_leave_out_what_follows_from_it() -> None:
+    choices_of = [
+        {
+            "pu.vector_size": n, "placement.embedding_weight": [cell, "lpddr4"],
+            "buffers.operand0.data": size, "buffers.operand1.data": size, "dma.chunk": "8 KiB",
+        }
+        for n, cell, size in ((16, "reram_mlc2", "128 KiB"), (8, "reram_slc", "64 KiB"),
+                              (8, "reram_mlc2", "64 KiB"), (16, "reram_slc", "64 KiB"))
+    ]  # fmt: skip
+    assert point_labels(choices_of)[0] == "n=16, MLC2, 128 KiB"
