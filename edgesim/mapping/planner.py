@@ -16,7 +16,7 @@ from edgesim.ir.optrace import OpTrace
 from edgesim.ir.plan import EmbeddingRead, PlannedOp, SegmentPlan, Spill, WeightChunk
 from edgesim.mapping.draft import Draft, draft_ops
 from edgesim.mapping.placement import Placement, exchange_medium, place, tensor_bits
-from edgesim.mapping.repeats import SegmentShape, repeated, segment_shape
+from edgesim.mapping.repeats import repeated, segment_shape
 from edgesim.mapping.residency import (
     Budget,
     OpChoice,
@@ -25,25 +25,29 @@ from edgesim.mapping.residency import (
     Shortage,
     WeightStream,
 )
+from edgesim.mapping.shared_plans import KnownPlans, SharedPlans
 from edgesim.numerics.formats import format_bits
 
 
 class Mapper:
     """Plans segments of one trace on one chip; equal requests return the same plan.
 
+    With `shared`, plans are also shared with mappers of the same trace on other chips.
     Raises InfeasibleError where the trace does not fit; `why_infeasible` gives it as a value.
     """
 
-    def __init__(self, trace: OpTrace, chip: AcceleratorSpec) -> None:
+    def __init__(
+        self, trace: OpTrace, chip: AcceleratorSpec, shared: SharedPlans | None = None
+    ) -> None:
         self.trace = trace
         self.chip = chip
         placement = place(trace, chip)
         if isinstance(placement, Infeasible):
             raise InfeasibleError(placement.message(), placement)
         self.placement: Placement = placement
-        self._plans: dict[tuple[str, int], SegmentPlan] = {}
-        self._shapes: dict[tuple[SegmentShape, int], str] = {}
-        self._ops: dict[str, Sequence[Op]] = {}
+        known = KnownPlans() if shared is None else shared.of(chip, placement)
+        self._plans, self._refused = known.plans, known.refused
+        self._shapes, self._ops = known.shapes, known.ops
 
     def embedding(self, num_tokens: int, token_ids: NDArray[np.int64] | None) -> SegmentPlan:
         """The prologue of one sentence; without token ids it reads the most frequent rows."""
@@ -75,8 +79,9 @@ class Mapper:
                 known = self._plans[twin, num_tokens]
                 self._plans[key] = repeated(known, self._ops[twin], label, layer, ops)
                 return self._plans[key]
-            planned = self._plan(label, layer, ops, num_tokens)
+            planned = self._refused.get(key) or self._plan(label, layer, ops, num_tokens)
             if isinstance(planned, Infeasible):
+                self._refused[key] = planned
                 raise InfeasibleError(planned.message(), planned)
             self._plans[key], self._ops[label] = planned, ops
             if not planned.programs:

@@ -1,8 +1,8 @@
 """Figures of many runs: what two points of a sweep share is computed once, and nothing changes.
 
-Four things are kept: the chip's mapping and its segments, their event logs (shared by chips of
-equal timing), their energies (shared by runs of one chip), and nothing else. The figures are those
-of `simulate`, without the breakdown, the bottlenecks and the rows per sentence.
+Kept are plans (shared by chips that plan alike), event logs (shared by chips of equal timing) and
+energies of segments (shared by runs of one chip). The figures are those of `simulate`, without the
+breakdown, the bottlenecks and the rows per sentence.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from edgesim.ir.run import SimulationRun
 from edgesim.ir.workload import Workload
 from edgesim.mapping.bounds import segment_bound
 from edgesim.mapping.planner import Mapper
+from edgesim.mapping.shared_plans import SharedPlans
 from edgesim.pipeline.answers import accuracy
 from edgesim.pipeline.run_input import RunInput, prepare
 from edgesim.pipeline.simulate import simulate
@@ -97,6 +98,7 @@ class Evaluator:
         self.technology = technology or load_technology()
         self.reuse = reuse
         self.logs = SegmentLogs()
+        self.plans = SharedPlans()
         self._chip: str = ""
         self._bench: ChipBench | None = None
 
@@ -111,10 +113,10 @@ class Evaluator:
     def _bench_of(self, chip: AcceleratorSpec) -> ChipBench:
         """The state of a chip; only the last one is kept, points come sorted by chip."""
         if not self.reuse:
-            return ChipBench(self.trace, chip, self.technology, SegmentLogs())
+            return ChipBench(self.trace, chip, self.technology, SegmentLogs(), None)
         content = json.dumps(chip_content(chip), sort_keys=True)
         if self._bench is None or content != self._chip:
-            self._bench = ChipBench(self.trace, chip, self.technology, self.logs)
+            self._bench = ChipBench(self.trace, chip, self.technology, self.logs, self.plans)
             self._chip = content
         return self._bench
 
@@ -141,10 +143,11 @@ class ChipBench:
     """One trace on one chip: segments are mapped, played and priced when a run first needs them."""
 
     def __init__(
-        self, trace: OpTrace, chip: AcceleratorSpec, technology: Technology, logs: SegmentLogs
-    ) -> None:
+        self, trace: OpTrace, chip: AcceleratorSpec, technology: Technology, logs: SegmentLogs,
+        plans: SharedPlans | None,
+    ) -> None:  # fmt: skip
         self.trace, self.chip, self.technology = trace, chip, technology
-        self.mapper = Mapper(trace, chip)
+        self.mapper = Mapper(trace, chip, plans)
         self.simulator = WorkloadSimulator(self.mapper, chip, technology, logs)
         self.powers = static_powers(chip, technology)[0]
         self.loss = regulator_loss(chip, technology)[0]

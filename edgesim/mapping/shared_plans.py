@@ -1,0 +1,57 @@
+"""Plans that chips share: a plan does not see voltage, clock, or where embeddings rest."""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from edgesim.hw.spec import AcceleratorSpec, chip_content
+from edgesim.ir.infeasible import Infeasible
+from edgesim.ir.ops import Op
+from edgesim.ir.plan import SegmentPlan
+from edgesim.mapping.placement import Placement
+from edgesim.mapping.repeats import SegmentShape
+
+UNPLANNED = ("description", "assumed", "not_modelled", "clock", "storage", "embedding")
+"""Parts of a chip that plans see only through the placement of weights."""
+DEFAULT_MOST_CHIPS = 16
+
+
+@dataclass(eq=False)
+class KnownPlans:
+    """Plans of one trace on chips that plan alike, by label and tokens."""
+
+    plans: dict[tuple[str, int], SegmentPlan] = field(default_factory=dict)
+    refused: dict[tuple[str, int], Infeasible] = field(default_factory=dict)
+    shapes: dict[tuple[SegmentShape, int], str] = field(default_factory=dict)
+    """Label of the first segment of a shape."""
+    ops: dict[str, Sequence[Op]] = field(default_factory=dict)
+    """Ops of that segment."""
+
+
+class SharedPlans:
+    """Known plans of one trace by what the mapper reads of a chip; the oldest chips leave first."""
+
+    def __init__(self, most_chips: int = DEFAULT_MOST_CHIPS) -> None:
+        self.most_chips = most_chips
+        self._known: OrderedDict[object, KnownPlans] = OrderedDict()
+
+    def of(self, chip: AcceleratorSpec, placement: Placement) -> KnownPlans:
+        """The plans of chips that plan as this one does."""
+        key = planned_key(chip, placement)
+        known = self._known.setdefault(key, KnownPlans())
+        self._known.move_to_end(key)
+        while len(self._known) > self.most_chips:
+            self._known.popitem(last=False)
+        return known
+
+
+def planned_key(chip: AcceleratorSpec, placement: Placement) -> object:
+    """What plans of a chip depend on, embedding rows aside, as a hashable value."""
+    content = {name: part for name, part in chip_content(chip).items() if name not in UNPLANNED}
+    media = content["placement"]
+    content["placement"] = {name: media[name] for name in media if name != "embedding_weight"}
+    weights = tuple((name, weight.medium) for name, weight in placement.weights.items())
+    return json.dumps(content, sort_keys=True), tuple(sorted(chip.storage)), weights
