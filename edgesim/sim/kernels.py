@@ -30,7 +30,8 @@ def _output_tile(state, tiles, load, compute, drain, operands, accumulators, ski
     before = np.empty_like(state)
     tile = 0
     while tile < tiles:
-        before[:] = state
+        if skip:
+            before[: _COMPUTE_RING + operands] = state[: _COMPUTE_RING + operands]
         load_start = max(state[0], state[_COMPUTE_RING + operands - 1])
         state[0] = load_start + load
         start = max(state[0], state[1])
@@ -75,7 +76,8 @@ def advance_tiles(  # type: ignore[no-untyped-def]
     before = np.empty_like(state)
     done = 0
     while done < output_tiles:
-        before[:] = state
+        if skip:
+            before[:] = state
         _output_tile(state, reduction_tiles, load, compute, drain, operands, accumulators, skip)
         done += 1
         if skip and done < output_tiles:

