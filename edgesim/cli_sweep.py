@@ -72,7 +72,8 @@ def _sweep(chosen: argparse.Namespace) -> None:
         result.export(output)
         print(f"table: {output}")
     if chosen.store:
-        print(f"store: {chosen.store}; next: edgesim pareto {chosen.store} --minimize energy_j …")
+        print(f"store: {chosen.store}")
+        print(f"next: edgesim pareto {chosen.store} --minimize energy_j latency_s -o front.png")
 
 
 def counts_text(result: SweepResult) -> str:

@@ -24,6 +24,7 @@ ROOM_RATIO, EDGE_RATIO = 4.0, 1.15
 """The axes end at so many times the worst member; room below the best, as a ratio."""
 COLUMNS = ["x", "y", "colour", "on_front", "knee", "number", "label"]
 UNITS = {"js": "J·s", "s": "s", "j": "J", "mm2": "mm²", "bytes": "B"}
+PLAIN_UNITS = {"accuracy": "share", "average_exit_layer": "layer", "num_sentences": "count"}
 
 
 def front_data(
@@ -100,7 +101,8 @@ def plot_front(
     if own and figure is not None:
         figure.set_size_inches(WIDTH_INCHES, HEIGHT_INCHES)
     (x_scale, x_name), (y_scale, y_name) = (
-        _axis(name, data[column]) for name, column in zip(objectives, ("x", "y"), strict=False)
+        _axis(name, data.loc[data["on_front"], column])
+        for name, column in zip(objectives, ("x", "y"), strict=False)
     )
     data = data.assign(x=data["x"] / x_scale, y=data["y"] / y_scale)
     rest = data[~data["on_front"]]
@@ -127,8 +129,14 @@ def _plain_numbers(axis: Any) -> None:
     """Numbers of a log axis without powers."""
     from matplotlib.ticker import LogFormatter
 
-    axis.set_major_formatter(LogFormatter())
-    axis.set_minor_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(1.5, 0.4)))
+    class Plain(LogFormatter):
+        """Labels where LogFormatter has some."""
+
+        def __call__(self, x: float, pos: int | None = None) -> str:
+            return f"{x:g}" if super().__call__(x, pos) else ""
+
+    axis.set_major_formatter(Plain())
+    axis.set_minor_formatter(Plain(labelOnlyBase=False, minor_thresholds=(1.5, 0.4)))
     axis.set_tick_params(which="minor", labelsize=FONT_SIZE - 2, labelcolor=INK)
 
 
@@ -149,9 +157,11 @@ def _look_at(ax: Axes, data: pd.DataFrame, members: pd.DataFrame) -> int:
 def _draw_members(ax: Axes, members: pd.DataFrame, objectives: Sequence[str]) -> None:
     style: dict[str, Any] = {"s": 42, "edgecolors": "white", "linewidths": 0.6, "zorder": 4}
     if len(objectives) > 2:
-        drawn = ax.scatter(members["x"], members["y"], c=members["colour"], cmap="viridis", **style)
+        divisor, name = _axis(objectives[2], members["colour"])
+        colour = members["colour"] / divisor
+        drawn = ax.scatter(members["x"], members["y"], c=colour, cmap="viridis", **style)
         bar = ax.figure.colorbar(drawn, ax=ax, location="bottom", fraction=0.05, aspect=40)
-        bar.set_label(axis_text(objectives[2], "")[0], fontsize=FONT_SIZE, color=INK)
+        bar.set_label(name, fontsize=FONT_SIZE, color=INK)
         bar.ax.tick_params(labelsize=FONT_SIZE - 1, colors=INK)
     else:
         ax.scatter(members["x"], members["y"], color=PALETTE[0], **style)
@@ -183,18 +193,17 @@ def _axis(name: str, column: pd.Series) -> tuple[float, str]:
     """Divisor of an objective and its axis label."""
     unit = _unit(name)
     divisor, text = si_scale(float(column.median()), unit)
-    return divisor, axis_text(name, text)[0]
+    return divisor, axis_text(name, text)
 
 
-def axis_text(name: str, unit_text: str) -> tuple[str, str]:
-    """Label of an objective, such as "Energy per sentence (µJ)", and its unit."""
+def axis_text(name: str, unit_text: str) -> str:
+    """Label of an objective, such as "Energy per sentence (µJ)"."""
     unit = _unit(name)
-    words = name.removesuffix(f"_{name.rsplit('_', 1)[-1]}") if unit else name
+    words = name.rsplit("_", 1)[0] if unit else name
     text = words.replace("_", " ").capitalize()
     if unit in ("s", "J", "J·s"):
         text += " per sentence"
-    shown = unit_text or unit
-    return (f"{text} ({shown})" if shown else f"{text} (1)"), shown
+    return f"{text} ({unit_text or unit or PLAIN_UNITS.get(name, 'ratio')})"
 
 
 def _unit(name: str) -> str:
