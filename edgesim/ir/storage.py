@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from edgesim.errors import InputError
 
 _HEADER = "header_json"
+_ZIP_MAGIC = b"PK"
 _UNREADABLE = (
     OSError, ValueError, KeyError, EOFError, TypeError, AttributeError, RuntimeError,
     zipfile.BadZipFile, zlib.error,
@@ -53,6 +54,12 @@ def read_npz(
     """
     if not path.is_file():
         raise InputError(f"{path}: no such {kind} file")
+    with path.open("rb") as stream:
+        magic = stream.read(len(_ZIP_MAGIC))
+    if magic and magic != _ZIP_MAGIC:
+        raise InputError(
+            f"{path}: not a readable {kind} file; an .npz that edgesim wrote is wanted"
+        )
     try:
         with np.load(path, allow_pickle=False) as stored:
             columns = {name: stored[name] for name in stored.files}
