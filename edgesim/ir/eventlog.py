@@ -168,24 +168,19 @@ class EventRecorder:
 
     def freeze(self, name: str, duration_ticks: int) -> EventLog:
         """The log, sorted by start, end, unit, action and op."""
-        rows = sorted(self._rows)
-        units = sorted({row[2] for row in rows})
-        actions = sorted({row[3] for row in rows})
-        ops = sorted({row[4] for row in rows})
-        unit_index = {text: i for i, text in enumerate(units)}
-        action_index = {text: i for i, text in enumerate(actions)}
-        op_index = {text: i for i, text in enumerate(ops)}
+        columns = list(zip(*sorted(self._rows), strict=True)) or [()] * 7
+        units, unit = _numbered(columns[2])
+        actions, action = _numbered(columns[3])
+        ops, op = _numbered(columns[4])
+        starts, ends, counts, bits = (np.array(columns[i], dtype=np.int64) for i in (0, 1, 5, 6))
         return EventLog(
-            name=name,
-            duration_ticks=duration_ticks,
-            start_ticks=np.array([r[0] for r in rows], dtype=np.int64),
-            end_ticks=np.array([r[1] for r in rows], dtype=np.int64),
-            unit=np.array([unit_index[r[2]] for r in rows], dtype=np.int32),
-            action=np.array([action_index[r[3]] for r in rows], dtype=np.int32),
-            op=np.array([op_index[r[4]] for r in rows], dtype=np.int32),
-            count=np.array([r[5] for r in rows], dtype=np.int64),
-            bits=np.array([r[6] for r in rows], dtype=np.int64),
-            unit_names=tuple(units),
-            action_names=tuple(actions),
-            op_names=tuple(ops),
-        )
+            name, duration_ticks, starts, ends, unit, action, op, counts, bits, units, actions,
+            ops,
+        )  # fmt: skip
+
+
+def _numbered(names: Sequence[str]) -> tuple[tuple[str, ...], NDArray[np.int32]]:
+    """The distinct names in order, and every name as its number among them."""
+    distinct = tuple(sorted(set(names)))
+    number = {name: i for i, name in enumerate(distinct)}
+    return distinct, np.fromiter(map(number.__getitem__, names), np.int32, len(names))
