@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import sqrt
-from statistics import NormalDist
-
 import numpy as np
 from numpy.typing import NDArray
 
+from edgesim.compress.evaluate import Proportion, wilson_proportion
 from edgesim.ir.result import SentenceRow
 from edgesim.pipeline.run_input import RunInput
-
-
-@dataclass(frozen=True)
-class Accuracy:
-    """Share of right answers with its 95 % Wilson interval."""
-
-    value: float
-    low: float
-    high: float
 
 
 def predictions(asked: RunInput) -> NDArray[np.int64] | None:
@@ -34,23 +22,13 @@ def predictions(asked: RunInput) -> NDArray[np.int64] | None:
     return answers
 
 
-def accuracy(asked: RunInput) -> Accuracy | None:
+def accuracy(asked: RunInput) -> Proportion | None:
     """Accuracy at the exit layers; None without logits or labels."""
     answers = predictions(asked)
     if answers is None or asked.workload is None or asked.workload.labels is None:
         return None
     right = int(np.sum(answers == asked.workload.labels))
-    return wilson(right, len(answers))
-
-
-def wilson(right: int, count: int) -> Accuracy:
-    """Wilson score interval at 95 % (Wilson, 1927)."""
-    z = NormalDist().inv_cdf(0.975)
-    share = right / count
-    centre = (share + z * z / (2 * count)) / (1 + z * z / count)
-    half = z * sqrt(share * (1 - share) / count + z * z / (4 * count * count))
-    half /= 1 + z * z / count
-    return Accuracy(share, max(0.0, centre - half), min(1.0, centre + half))
+    return wilson_proportion(right, len(answers))
 
 
 def sentence_rows(

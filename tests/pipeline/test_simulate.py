@@ -10,7 +10,6 @@ import pytest
 import edgesim as es
 from edgesim.errors import InputError
 from edgesim.ir.optrace import OpTrace
-from edgesim.pipeline.answers import wilson
 
 CHIP = "edgebert-n16"
 
@@ -139,9 +138,3 @@ def test_a_result_survives_saving(trace: OpTrace, tmp_path: Path) -> None:
     path = tmp_path / "r.json"
     result.save(path)
     assert es.SimResult.load(path) == result
-
-
-def test_wilson_interval_of_a_textbook_case() -> None:
-    found = wilson(8, 10)
-    assert found.low == pytest.approx(0.4902, abs=1e-4)
-    assert found.high == pytest.approx(0.9433, abs=1e-4)
