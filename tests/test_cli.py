@@ -176,3 +176,14 @@ def test_record_gives_the_recorded_numbers_again(tmp_path: Path) -> None:
 def test_two_processes_print_the_same_bytes(small_workload: Path) -> None:
     command = ("run", MODEL, "--workload", str(small_workload), "--exit-threshold", "0.3", "--json")
     assert edgesim(*command).stdout == edgesim(*command).stdout
+
+
+def test_smoke_training_ends_in_a_model_that_runs(tmp_path: Path) -> None:
+    recipe = es.find_model(MODEL).path / "recipe.yaml"
+    folder = tmp_path / "tiny"
+    trained = edgesim("compress", str(recipe), "--smoke", "-o", str(folder))
+    assert trained.returncode == 0, trained.stderr
+    done = edgesim("run", str(folder), "--exit-threshold", "0.5", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["num_sentences"] > 0
+    assert "output folder" in refused("compress", str(recipe), "--smoke")
