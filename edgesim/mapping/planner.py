@@ -33,7 +33,7 @@ class Mapper:
     """Plans segments of one trace on one chip; equal requests return the same plan.
 
     With `shared`, plans are also shared with mappers of the same trace on other chips.
-    Raises InfeasibleError where the trace does not fit; `why_infeasible` gives it as a value.
+    Raises InfeasibleError, which carries the `Infeasible` record, where the trace does not fit.
     """
 
     def __init__(
