@@ -26,8 +26,7 @@ ALLOWED = {
     "report": TOP | LEAVES | {"plot"},
     "pipeline": TOP | LEAVES | STAGES | {"report", "plot"},
     "sweeps": TOP | LEAVES | {"pipeline", "report", "plot"},
-    "cli_sweep": TOP | {"sweeps"},
-    "cli": TOP | LEAVES | {"cli_sweep", "sweeps", "pipeline", "report", "plot"},
+    "cli": TOP | LEAVES | {"sweeps", "pipeline", "report", "plot"},
     "__init__": TOP | LEAVES | STAGES | {"sweeps", "pipeline", "report", "plot"},
 }
 

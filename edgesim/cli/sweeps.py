@@ -1,4 +1,4 @@
-"""The commands of design-space exploration: sweep, pareto, store. A part of the command line."""
+"""The commands of design-space exploration: sweep, pareto, store."""
 
 from __future__ import annotations
 
@@ -14,14 +14,7 @@ if TYPE_CHECKING:
 MOST_REASONS = 5
 
 
-def add_sweep_commands(commands: Any) -> None:
-    """Add `sweep`, `pareto` and `store` to the command line."""
-    _add_sweep(commands)
-    _add_pareto(commands)
-    _add_store(commands)
-
-
-def _add_sweep(commands: Any) -> None:
+def add_sweep(commands: Any) -> None:
     parser = commands.add_parser("sweep", help="evaluate every point of a design space")
     parser.add_argument("space", metavar="SPACE.yaml")
     parser.add_argument("--store", metavar="F", help="keep points here; run again to resume")
@@ -32,7 +25,7 @@ def _add_sweep(commands: Any) -> None:
     parser.set_defaults(run=_sweep)
 
 
-def _add_pareto(commands: Any) -> None:
+def add_pareto(commands: Any) -> None:
     parser = commands.add_parser("pareto", help="non-dominated points of a store")
     parser.add_argument("store", metavar="STORE")
     parser.add_argument("--minimize", nargs="+", default=[], metavar="FIGURE")
@@ -42,7 +35,7 @@ def _add_pareto(commands: Any) -> None:
     parser.set_defaults(run=_pareto)
 
 
-def _add_store(commands: Any) -> None:
+def add_store(commands: Any) -> None:
     parser = commands.add_parser("store", help="show, export or prune a store of points")
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     show = actions.add_parser("show", help="how many points are finished, and of which sweeps")

@@ -1,0 +1,54 @@
+"""The command line: parses arguments, runs one command. Bad input is one line, exit 2."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from edgesim.cli import chips, models, run, sweeps
+from edgesim.errors import EdgesimError
+
+COMMANDS = (
+    run.add_demo, models.add_lower, models.add_record, run.add_run, run.add_compare,
+    sweeps.add_sweep, sweeps.add_pareto, sweeps.add_store, models.add_compress,
+    models.add_evaluate, chips.add_chip,
+)  # fmt: skip
+"""Each adds one command with its options; the order is that of the help page."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0 done, 1 interrupted output, 2 bad input."""
+    parser = _parser()
+    chosen = parser.parse_args(arguments)
+    try:
+        chosen.run(chosen)
+    except EdgesimError as error:
+        print(f"edgesim: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"edgesim: {place}{error.strerror or error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt as stop:
+        print(f"edgesim: {stop or 'interrupted'}", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="edgesim",
+        description="What a compressed transformer costs, per sentence, on an edge accelerator.",
+    )
+    parser.add_argument("--version", action="version", version=_version())
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for add_command in COMMANDS:
+        add_command(commands)
+    return parser
+
+
+def _version() -> str:
+    from edgesim import __version__
+
+    return f"edgesim {__version__}"

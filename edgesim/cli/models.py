@@ -1,0 +1,103 @@
+"""The commands over models: lower, record, compress, evaluate."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from edgesim.cli.output import json_option, say, write_json
+from edgesim.cli.request import MODEL_HELP
+
+
+def add_lower(commands: Any) -> None:
+    parser = commands.add_parser("lower", help="lower a model to an op trace")
+    parser.add_argument("model", help=MODEL_HELP)
+    parser.add_argument("-o", "--output", required=True, metavar="TRACE", help="such as t.npz")
+    json_option(parser)
+    parser.set_defaults(run=_lower)
+
+
+def add_record(commands: Any) -> None:
+    parser = commands.add_parser("record", help="run a model over sentences into a workload")
+    parser.add_argument("model", help=MODEL_HELP)
+    parser.add_argument("--sentences", required=True, metavar="FILE.tsv")
+    parser.add_argument("-o", "--output", required=True, metavar="W.npz")
+    json_option(parser)
+    parser.set_defaults(run=_record)
+
+
+def add_compress(commands: Any) -> None:
+    parser = commands.add_parser("compress", help="train a compressed model from its recipe")
+    parser.add_argument("recipe", help="a recipe.yaml")
+    parser.add_argument("--data", metavar="DIR", help="folder with TASK/train.tsv and dev.tsv")
+    parser.add_argument("--base", metavar="DIR", help="folder of the pretrained base")
+    parser.add_argument("-o", "--output", metavar="DIR", help="default: the recipe's folder")
+    parser.add_argument("--work", metavar="DIR", help="checkpoints; default build/compress/NAME")
+    parser.add_argument("--smoke", action="store_true", help="20 steps on generated text")
+    json_option(parser)
+    parser.set_defaults(run=_compress)
+
+
+def add_evaluate(commands: Any) -> None:
+    parser = commands.add_parser("evaluate", help="accuracy of a model on labelled text")
+    parser.add_argument("model", help="a zoo folder or name")
+    parser.add_argument("--data", required=True, metavar="DIR")
+    json_option(parser)
+    parser.set_defaults(run=_evaluate)
+
+
+def _lower(chosen: argparse.Namespace) -> None:
+    from edgesim.ir.trace_file import save_trace
+    from edgesim.pipeline.models import open_model
+
+    trace = open_model(chosen.model).lower()
+    save_trace(trace, Path(chosen.output))
+    facts = {
+        "trace": chosen.output, "model": trace.name, "model_class": trace.model_class,
+        "num_layers": trace.num_layers, "has_exits": trace.has_exits,
+        "num_ops": sum(1 for _ in trace.all_ops()), "max_tokens": trace.max_tokens,
+        "macs_at_32_tokens": trace.macs(32),
+    }  # fmt: skip
+    say(
+        chosen,
+        f"{chosen.output}: {trace.model_class}, {trace.num_layers} layers, {facts['num_ops']} ops, "
+        f"{trace.macs(32) / 1e6:.1f} MMAC at 32 tokens",
+    )
+    write_json(chosen, facts)
+
+
+def _record(chosen: argparse.Namespace) -> None:
+    from edgesim.pipeline.models import open_model
+
+    workload = open_model(chosen.model).record(Path(chosen.sentences))
+    workload.save(Path(chosen.output))
+    mean = float(workload.num_tokens.mean())
+    say(chosen, f"{chosen.output}: {len(workload)} sentences, {mean:.1f} tokens on average")
+    write_json(
+        chosen,
+        {"workload": chosen.output, "num_sentences": len(workload), "mean_tokens": mean},
+    )
+
+
+def _compress(chosen: argparse.Namespace) -> None:
+    from edgesim.pipeline.compress import compress_and_lower
+
+    outcome = compress_and_lower(
+        Path(chosen.recipe),
+        data_dir=Path(chosen.data) if chosen.data else None,
+        base=Path(chosen.base) if chosen.base else None,
+        out_dir=Path(chosen.output) if chosen.output else None,
+        work_dir=Path(chosen.work) if chosen.work else None,
+        smoke_run=chosen.smoke,
+    )
+    say(chosen, f"{outcome.folder}: {outcome.summary}")
+    write_json(chosen, outcome.evaluation)
+
+
+def _evaluate(chosen: argparse.Namespace) -> None:
+    from edgesim.pipeline.compress import evaluate_model
+
+    figures, text = evaluate_model(chosen.model, Path(chosen.data))
+    say(chosen, text)
+    write_json(chosen, figures)
