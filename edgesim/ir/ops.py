@@ -70,7 +70,8 @@ class AttentionScores(Op):
     head_size: int
     scale: float
     spans: tuple[int | None, ...]
-    """Attention span of each head in tokens of distance; None attends to the whole sentence."""
+    """Attention span of each head: token i sees token j where |i - j| < span. A head at 0 sees
+    nothing and its context is exactly zero; None sees the whole sentence."""
 
 
 @dataclass(frozen=True)
