@@ -26,8 +26,9 @@ ALLOWED = {
     "report": TOP | LEAVES | {"plot"},
     "pipeline": TOP | LEAVES | STAGES | {"report", "plot"},
     "sweeps": TOP | LEAVES | {"pipeline", "report", "plot"},
-    "cli": TOP | LEAVES | {"sweeps", "pipeline", "report", "plot"},
-    "__init__": TOP | LEAVES | STAGES | {"sweeps", "pipeline", "report", "plot"},
+    "validation": TOP | LEAVES | STAGES | {"pipeline", "report", "plot"},
+    "cli": TOP | LEAVES | {"sweeps", "pipeline", "validation", "report", "plot"},
+    "__init__": TOP | LEAVES | STAGES | {"sweeps", "pipeline", "validation", "report", "plot"},
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from artifact_cases import ExecutedOp, changed_chip, executed_ops, hls_chip
+from artifact_cases import ExecutedOp, changed_chip, executed_ops, hls_chip, noted
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -88,10 +88,10 @@ DENSE_PRODUCTS = [row for row in executed_ops() if row.op == "matmul" and row.de
 def test_dense_products_read_and_multiply_what_was_counted(row: ExecutedOp) -> None:
     m, k, n = (row.sizes[name] for name in ("m", "k", "n"))
     counts = matmul_counts(np.ones((m, k), bool), np.ones((n, k), bool), row.vector_size)
-    assert counts.bank_reads == row.noted("input-bank reads")
-    assert counts.mask_reads == row.noted("mask reads")
-    assert counts.dot_products == row.noted("dot-products executed")
-    assert counts.output_vectors == row.noted("out vectors")
+    assert counts.bank_reads == noted(row, "input-bank reads")
+    assert counts.mask_reads == noted(row, "mask reads")
+    assert counts.dot_products == noted(row, "dot-products executed")
+    assert counts.output_vectors == noted(row, "out vectors")
 
 
 def brute_counts(left: np.ndarray, right: np.ndarray, n: int) -> tuple[int, int, int]:
@@ -141,9 +141,9 @@ def test_random_masks_of_the_measured_density_come_within_statistics(row: Execut
     density = float(row.density)
     left, right = generator.random((m, k)) < density, generator.random((n, k)) < density
     counts = matmul_counts(left, right, row.vector_size)
-    assert counts.bank_reads == pytest.approx(row.noted("input-bank reads"), rel=0.07)
-    assert counts.mask_reads == row.noted("mask reads")
-    assert counts.dot_products == pytest.approx(row.noted("dot-products executed"), rel=0.13)
+    assert counts.bank_reads == pytest.approx(noted(row, "input-bank reads"), rel=0.07)
+    assert counts.mask_reads == noted(row, "mask reads")
+    assert counts.dot_products == pytest.approx(noted(row, "dot-products executed"), rel=0.13)
 
 
 def test_masks_that_are_no_whole_tiles_are_an_error() -> None:

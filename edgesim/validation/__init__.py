@@ -1,0 +1,1 @@
+"""The simulator against every published, executed or derived figure within reach."""
