@@ -26,6 +26,7 @@ _HOMES = {
     "compare": ("edgesim.report", "compare"),
     "op_cycles": ("edgesim.sim.op_cycles", "op_cycles"),
     "sweep": ("edgesim.sweeps.driver", "sweep"),
+    "validate": ("edgesim.validation.comparison", "validate"),
     "Space": ("edgesim.sweeps.space", "Space"),
     "SimResult": ("edgesim.ir.result", "SimResult"),
     "EdgesimError": ("edgesim.errors", "EdgesimError"),
@@ -50,6 +51,7 @@ __all__ = [
     "simulate",
     "sweep",
     "timeline",
+    "validate",
 ]
 
 if TYPE_CHECKING:
@@ -71,6 +73,7 @@ if TYPE_CHECKING:
     from edgesim.sweeps.driver import sweep as sweep
     from edgesim.sweeps.space import Space as Space
     from edgesim.tech import load_technology as load_technology
+    from edgesim.validation.comparison import validate as validate
 
 
 def __getattr__(name: str) -> Any:

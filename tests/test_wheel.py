@@ -88,6 +88,7 @@ def test_every_source_chip_and_model_file_is_in_the_wheel(wheel: Path) -> None:
     held = {name for name in contents(wheel) if name.startswith("edgesim/")}
     sources = {name for name in tracked("edgesim") if name.endswith((".py", ".yaml"))}
     data = {f"edgesim/_data/{name}" for name in tracked("models", "hwconfigs")}
+    data |= tracked("edgesim/validation/figures", "edgesim/validation/executed")
     assert sources | data == held
 
 

@@ -6,23 +6,23 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from edgesim.cli import chips, models, run, sweeps
+from edgesim.cli import chips, models, run, sweeps, validation
 from edgesim.errors import EdgesimError
 
 COMMANDS = (
     run.add_demo, models.add_lower, models.add_record, run.add_run, run.add_compare,
     sweeps.add_sweep, sweeps.add_pareto, sweeps.add_store, models.add_compress,
-    models.add_evaluate, chips.add_chip,
+    models.add_evaluate, validation.add_validate, chips.add_chip,
 )  # fmt: skip
 """Each adds one command with its options; the order is that of the help page."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code: 0 done, 1 interrupted output, 2 bad input."""
+    """Run one command; returns the exit code: 0 done, 1 a row of validate is out, 2 bad input."""
     parser = _parser()
     chosen = parser.parse_args(arguments)
     try:
-        chosen.run(chosen)
+        code = chosen.run(chosen)
     except EdgesimError as error:
         print(f"edgesim: {error}", file=sys.stderr)
         return 2
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as stop:
         print(f"edgesim: {stop or 'interrupted'}", file=sys.stderr)
         return 130
-    return 0
+    return code or 0
 
 
 def _parser() -> argparse.ArgumentParser:

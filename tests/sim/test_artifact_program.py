@@ -9,7 +9,6 @@ import pytest
 from artifact_cases import changed_chip, hls_chip
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from released_testbench import EXECUTED_NS, released_sequence
 from timelines import intervals, merged
 from toy_traces import BertShape, bert_like
 
@@ -23,6 +22,7 @@ from edgesim.sim.analytic import segment_ticks
 from edgesim.sim.artifact.product import matmul_counts
 from edgesim.sim.engine import simulate_segment
 from edgesim.tech import load_technology
+from edgesim.validation.testbench import EXECUTED_NS, released_sequence, stretch_cycles
 
 SMALL = BertShape(width=64, heads=2, hidden=160, layers=1, density=0.5)
 PS_PER_CYCLE = 1000
@@ -30,16 +30,6 @@ PS_PER_CYCLE = 1000
 
 def played(plan: SegmentPlan, chip: AcceleratorSpec) -> EventLog:
     return simulate_segment(plan, chip, load_technology())
-
-
-def stretches(log: EventLog) -> dict[str, int]:
-    """Cycles of each op of a log, from its first event to its last."""
-    result = {}
-    for number, name in enumerate(log.op_names):
-        mine = log.op == number
-        span = int(log.end_ticks[mine].max() - log.start_ticks[mine].min())
-        result[name] = span // PS_PER_CYCLE
-    return result
 
 
 def test_the_released_top_testbench_replayed_ends_15_of_9607_cycles_early() -> None:
@@ -51,7 +41,7 @@ def test_the_released_top_testbench_replayed_ends_15_of_9607_cycles_early() -> N
     behind softmax and entropy (1 and 4) and the last one (1).
     """
     log = played(released_sequence(), hls_chip())
-    ours = stretches(log)
+    ours = stretch_cycles(log, PS_PER_CYCLE)
     at = EXECUTED_NS
     executed = {
         "configure matmul": at["matmul starts"],

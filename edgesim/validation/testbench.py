@@ -1,4 +1,4 @@
-"""The command sequence of the released top testbench, as hardware.md and its source describe it.
+"""The command sequence of the released top testbench, as its source has it.
 
 Every register access is a write and a read-back. Times are the ones that were executed (ns at
 1 GHz), from the start of the simulation.
@@ -6,6 +6,7 @@ Every register access is a write and a read-back. Times are the ones that were e
 
 from __future__ import annotations
 
+from edgesim.ir.eventlog import EventLog
 from edgesim.ir.plan import SegmentPlan
 from edgesim.ir.program import Command, OpProgram
 
@@ -59,3 +60,13 @@ def released_sequence() -> SegmentPlan:
         "testbench", 0, 1, (),
         programs=tuple(OpProgram(name, "test", tuple(list_)) for name, list_ in programs.items()),
     )  # fmt: skip
+
+
+def stretch_cycles(log: EventLog, ticks_per_cycle: int) -> dict[str, int]:
+    """Cycles of each stretch, from its first event to its last, and of the `whole`."""
+    cycles = {"whole": log.duration_ticks // ticks_per_cycle}
+    for number, name in enumerate(log.op_names):
+        mine = log.op == number
+        span = int(log.end_ticks[mine].max() - log.start_ticks[mine].min())
+        cycles[name] = span // ticks_per_cycle
+    return cycles
