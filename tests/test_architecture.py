@@ -12,11 +12,13 @@ import edgesim
 ROOT = Path(edgesim.__file__).parent
 LEAVES = {"ir", "hw", "tech", "numerics"}
 STAGES = {"compress", "lowering", "mapping", "sim", "functional", "energy"}
-TOP = {"errors", "units", "paths"}
+TOP = {"errors", "units", "paths", "placed_yaml", "whole_file"}
 ALLOWED = {
     "errors": set(),
     "units": {"errors"},
     "paths": {"errors"},
+    "placed_yaml": {"errors"},
+    "whole_file": {"errors"},
     "ir": TOP,
     "hw": TOP,
     "tech": TOP | {"ir"},

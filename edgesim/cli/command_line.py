@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"edgesim: {place}{error.strerror or error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as stop:
-        print(f"edgesim: {stop or 'interrupted'}", file=sys.stderr)
+        print(f"edgesim: {str(stop) or 'interrupted'}", file=sys.stderr)
         return 130
     return code or 0
 

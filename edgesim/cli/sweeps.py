@@ -52,10 +52,13 @@ def add_store(commands: Any) -> None:
 
 def _sweep(chosen: argparse.Namespace) -> None:
     from edgesim.sweeps.driver import sweep
+    from edgesim.sweeps.outcome import check_table_path
 
     output = None if chosen.output is None else Path(chosen.output)
     if output is None and chosen.store is None:
         raise InputError("sweep: name --store F to keep the points, or -o F to write their table")
+    if output is not None:
+        check_table_path(output)
     result = sweep(
         chosen.space, store=chosen.store, executor=chosen.executor, workers=chosen.workers,
         dask=chosen.dask,
@@ -82,15 +85,19 @@ def counts_text(result: SweepResult) -> str:
 
 
 def _pareto(chosen: argparse.Namespace) -> None:
-    from edgesim.sweeps.outcome import export_frame, stored_result
+    from edgesim.plot.front import check_picture
+    from edgesim.sweeps.outcome import TABLES, check_table_path, export_frame, stored_result
 
-    result = stored_result(chosen.store, chosen.sweep)
-    front = result.pareto(chosen.minimize, chosen.maximize)
+    path = None if chosen.output is None else Path(chosen.output)
+    if path is not None and path.suffix in TABLES:
+        check_table_path(path)
+    elif path is not None:
+        check_picture(path, [*chosen.minimize, *chosen.maximize])
+    front = stored_result(chosen.store, chosen.sweep).pareto(chosen.minimize, chosen.maximize)
     print(front.to_text())
-    if chosen.output is None:
+    if path is None:
         return
-    path = Path(chosen.output)
-    if path.suffix in (".csv", ".parquet"):
+    if path.suffix in TABLES:
         export_frame(front.members, path)
     else:
         front.save_picture(path)
@@ -110,8 +117,9 @@ def _show(chosen: argparse.Namespace) -> None:
 
 
 def _export(chosen: argparse.Namespace) -> None:
-    from edgesim.sweeps.outcome import stored_result
+    from edgesim.sweeps.outcome import check_table_path, stored_result
 
+    check_table_path(Path(chosen.output))
     result = stored_result(chosen.store, chosen.sweep)
     result.export(Path(chosen.output))
     print(f"{chosen.output}: {len(result.frame)} points")

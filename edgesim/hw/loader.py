@@ -5,22 +5,19 @@ from __future__ import annotations
 import difflib
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from edgesim.errors import ChipError
 from edgesim.hw.consistency import consistency_faults, readable_parts
 from edgesim.hw.spec import CHIP_KINDS, AcceleratorSpec, Chip
 from edgesim.paths import data_folder, data_names, data_path
-
-_Path = tuple[str | int, ...]
-_DEEPEST = 12
+from edgesim.placed_yaml import Place, read_placed
 
 
 @dataclass
@@ -28,7 +25,7 @@ class _Source:
     """Plain values of a chip description and where each of them was written."""
 
     values: dict[str, Any] = field(default_factory=dict)
-    places: dict[_Path, str] = field(default_factory=dict)
+    places: dict[Place, str] = field(default_factory=dict)
 
 
 def chip_names() -> list[str]:
@@ -98,17 +95,10 @@ def _chip_path(name: str | Path) -> Path:
 
 
 def _read(path: Path, seen: Sequence[Path]) -> _Source:
-    try:
-        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, OSError) as error:
-        raise ChipError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(node, yaml.MappingNode):
-        raise ChipError(f"{path}:1: a chip file is a mapping with name, kind, clock, …")
-    own = _Source()
-    faults: list[str] = []
-    own.values = _plain(node, (), own, path, faults)
-    if faults:
-        raise ChipError("\n".join(faults))
+    what = "a chip file is a mapping with name, kind, clock, …"
+    values, places = read_placed(path, what, ChipError)
+    # An override replaces a list whole, so lines of its items would outlive them.
+    own = _Source(values, {at: p for at, p in places.items() if not isinstance(at[-1], int)})
     parent = own.values.pop("extends", None)
     if parent is None:
         return own
@@ -138,32 +128,6 @@ def _shipped_folder() -> Path:
     return data_folder("hwconfigs")
 
 
-def _plain(node: yaml.Node, at: _Path, source: _Source, path: Path, faults: list[str]) -> Any:
-    """Values of a YAML node; notes `file:line` of every key, and faults that YAML lets pass."""
-    place = f"{path}:{node.start_mark.line + 1}"
-    if len(at) > _DEEPEST:
-        faults.append(f"{place}: nested deeper than {_DEEPEST} sections; a chip file is flat")
-        return None
-    if isinstance(node, yaml.MappingNode):
-        result = {}
-        for key_node, value_node in node.value:
-            key = str(key_node.value)
-            place = f"{path}:{key_node.start_mark.line + 1}"
-            if key in result:
-                faults.append(f"{place}: {'.'.join(map(str, (*at, key)))} is given twice; keep one")
-            source.places[(*at, key)] = place
-            result[key] = _plain(value_node, (*at, key), source, path, faults)
-        return result
-    if isinstance(node, yaml.SequenceNode):
-        return [_plain(item, (*at, i), source, path, faults) for i, item in enumerate(node.value)]
-    try:
-        return yaml.SafeLoader("").construct_object(node)
-    except (yaml.YAMLError, ValueError, OverflowError):
-        dotted = ".".join(map(str, at))
-        faults.append(f"{place}: {dotted}: got {node.value!r}; a number, text or true/false")
-        return None
-
-
 def _merge(base: dict[str, Any], update: Mapping[str, Any]) -> None:
     for key, value in update.items():
         if isinstance(value, Mapping) and isinstance(base.get(key), dict):
@@ -183,7 +147,10 @@ def _override(source: _Source, dotted: str, value: Any) -> str | None:
         key = known.get(part)
         if key is None:
             within = ".".join(parts[:position]) or "the chip"
-            return f"override {dotted}: no {part!r} in {within}; {_close(part, list(known))}"
+            hint = _close(part, list(known))
+            if not hint.startswith("did"):
+                hint = _near_path(dotted, source) + hint
+            return f"override {dotted}: no {part!r} in {within}; {hint}"
         keys.append(key)
         if position == len(parts) - 1:
             target[key] = list(value) if isinstance(value, tuple) else value
@@ -196,6 +163,27 @@ def _override(source: _Source, dotted: str, value: Any) -> str | None:
         target = target.setdefault(key, {})
         model = _field_type(model, part)
     return None
+
+
+def _near_path(dotted: str, source: _Source) -> str:
+    """A hint at the path of the whole chip that a wrong one comes nearest to, or nothing."""
+    model = CHIP_KINDS.get(str(source.values.get("kind")))
+    paths = list(_paths(model, source.values, ""))
+    last = dotted.rpartition(".")[2]
+    named = [path for path in paths if path.rpartition(".")[2] == last]
+    near = named or difflib.get_close_matches(dotted, paths, n=1)
+    return f"did you mean {near[0]!r}? " if near else ""
+
+
+def _paths(model: Any, target: Mapping[str, Any], prefix: str) -> Iterator[str]:
+    """Dotted paths of all values and sections of a chip, by file keys."""
+    for name, key in _keys(model, target).items():
+        if name != key:
+            continue
+        yield prefix + key
+        inner = target.get(key)
+        if isinstance(inner, dict):
+            yield from _paths(_field_type(model, key), inner, f"{prefix}{key}.")
 
 
 def _keys(model: Any, target: Mapping[str, Any]) -> dict[str, str]:
@@ -259,17 +247,25 @@ def _fault(fault: Any, source: _Source, model: type[BaseModel], path: Path) -> l
     dotted = ".".join(str(part) for part in location)
     message = fault["msg"].removeprefix("Value error, ")
     if fault["type"] == "extra_forbidden":
-        section: Any = model
-        for part in location[:-1]:
-            section = _field_type(section, str(part))
-        message = f"unknown key; {_close(str(location[-1]), list(_keys(section, {}).values()))}"
+        keys = list(_keys(_section(model, location[:-1]), {}).values())
+        message = f"unknown key; {_close(str(location[-1]), keys)}"
     elif fault["type"] == "missing":
         message = "is missing"
+    elif fault["type"] in ("model_type", "dict_type"):
+        keys = list(_keys(_section(model, location), {}).values())
+        message = f"got {fault['input']!r}; a section with {', '.join(keys) or 'values'}"
     elif fault["type"] not in ("value_error",):
         message = f"got {fault['input']!r}; {message}"
     if not location:
         return [_model_fault(line, source, path) for line in message.splitlines()]
     return [f"{place}: {dotted}: {message}"]
+
+
+def _section(model: Any, location: Sequence[Any]) -> Any:
+    """The type of the section at a place."""
+    for part in location:
+        model = _field_type(model, str(part))
+    return model
 
 
 def _model_fault(line: str, source: _Source, path: Path) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -12,8 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from edgesim.errors import InputError
 from edgesim.ir.interval import Interval
+from edgesim.whole_file import whole_file
 
 SCHEMA_VERSION = 1
 
@@ -193,12 +192,8 @@ class SimResult:
 
     def save(self, path: Path) -> None:
         """Write the JSON of `to_json`; the file appears whole or not at all."""
-        path = Path(path)
-        if not path.parent.is_dir():
-            raise InputError(f"{path}: the folder {path.parent} does not exist")
-        partial = path.with_name(path.name + ".partial")
-        partial.write_text(json.dumps(self.to_json(), indent=1, sort_keys=True) + "\n")
-        os.replace(partial, path)
+        with whole_file(Path(path)) as partial:
+            partial.write_text(json.dumps(self.to_json(), indent=1, sort_keys=True) + "\n")
 
     @classmethod
     def load(cls, path: Path) -> SimResult:

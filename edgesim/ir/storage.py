@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.errors import InputError
+from edgesim.whole_file import whole_file
 
 _HEADER = "header_json"
 _ZIP_MAGIC = b"PK"
@@ -26,13 +26,9 @@ _UNREADABLE = (
 
 def write_npz(path: Path, meta: Mapping[str, Any], columns: Mapping[str, NDArray[Any]]) -> None:
     """Write arrays and a JSON header; same content gives the same bytes."""
-    if not path.parent.is_dir():
-        raise InputError(f"{path}: the folder {path.parent} does not exist")
     header = np.frombuffer(json.dumps(meta, sort_keys=True).encode(), dtype=np.uint8)
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as stream:
+    with whole_file(path) as partial, partial.open("wb") as stream:
         np.savez_compressed(stream, allow_pickle=False, **{_HEADER: header}, **dict(columns))
-    os.replace(partial, path)
 
 
 def content_hash(meta: Mapping[str, Any], columns: Mapping[str, NDArray[Any]]) -> str:

@@ -12,12 +12,14 @@ import pandas as pd
 from edgesim.errors import InputError
 from edgesim.ir.quantity import si_scale
 from edgesim.plot.style import DPI, FAINT, FONT_SIZE, INK, PALETTE, axes_or_new, finish
+from edgesim.whole_file import check_folder, whole_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 WIDTH_INCHES, HEIGHT_INCHES = 11.0, 5.8
 MOST_NAMED = 12
+PICTURES = (".png", ".svg", ".pdf")
 CLOSEST_SHARE = 0.035
 """Named points lie at least so far apart, as a share of both axes."""
 ROOM_RATIO, EDGE_RATIO = 4.0, 1.15
@@ -36,8 +38,7 @@ def front_data(
     number from 1, by rising x; members at one place are named together; the rest has 0.
     """
     objectives = [*minimize, *maximize]
-    if len(objectives) < 2:
-        raise InputError("a picture of a front needs two objectives; name one more")
+    _check_two(objectives)
     data = pd.DataFrame(
         {
             "x": frame[objectives[0]], "y": frame[objectives[1]],
@@ -210,19 +211,31 @@ def _unit(name: str) -> str:
     return UNITS.get(name.rsplit("_", 1)[-1], "")
 
 
+def check_picture(path: Path, objectives: Sequence[str]) -> None:
+    """Raise InputError for a file or objectives that no picture comes of."""
+    _check_two(objectives)
+    if path.suffix not in PICTURES:
+        raise InputError(f"{path}: a picture is one of {', '.join(PICTURES)}")
+    check_folder(path)
+
+
+def _check_two(objectives: Sequence[str]) -> None:
+    if len(objectives) < 2:
+        raise InputError("a picture of a front needs two objectives; name one more")
+
+
 def front_picture(
     frame: pd.DataFrame, minimize: Sequence[str], maximize: Sequence[str], path: Path
 ) -> None:
-    """Write the picture of a front to a file."""
+    """Write the picture of a front to a file, whole or not at all."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    if not path.absolute().parent.is_dir():
-        raise InputError(f"{path}: the folder {path.parent} does not exist")
+    check_picture(path, [*minimize, *maximize])
     figure = Figure(figsize=(WIDTH_INCHES, HEIGHT_INCHES), dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
     plot_front(frame, minimize, maximize, figure.add_subplot())
-    try:
-        figure.savefig(path, dpi=DPI, metadata={"Software": None} if path.suffix == ".png" else {})
-    except ValueError as error:
-        raise InputError(f"{path}: {error}") from None
+    with whole_file(path) as partial:
+        figure.savefig(
+            partial, dpi=DPI, metadata={"Software": None} if path.suffix == ".png" else {}
+        )

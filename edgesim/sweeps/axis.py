@@ -51,17 +51,24 @@ class Axis:
     values: tuple[Any, ...] = ()
     range: Range | None = None
 
+    @property
+    def grid_size(self) -> int:
+        """Values of a grid; InputError for a range without `num`."""
+        if self.range is None:
+            return len(self.values)
+        if self.range.num is None:
+            raise InputError(
+                f"{self.name}: a grid needs num, how many values to take from the range; "
+                "or search at random, by sobol or by nsga2"
+            )
+        return self.range.num
+
     def grid(self) -> tuple[Any, ...]:
         """The values of a grid; InputError for a range without `num`."""
         if self.range is None:
             return self.values
-        if self.range.num is None:
-            raise InputError(
-                f"axis {self.name}: a grid needs num, how many values to take from the range; "
-                "or search at random, by sobol or by nsga2"
-            )
-        steps = max(1, self.range.num - 1)
-        return tuple(self.range.value(self.range.at(i / steps)) for i in range(self.range.num))
+        steps = max(1, self.grid_size - 1)
+        return tuple(self.range.value(self.range.at(i / steps)) for i in range(self.grid_size))
 
     def at(self, share: float) -> Any:
         """The value at a share of 0 to 1 of the axis."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,11 +15,13 @@ from edgesim.pipeline.evaluate import RunOptions
 from edgesim.pipeline.models import find_model
 from edgesim.sweeps.axis import OPTIONS, RESERVED, Axis, Setting, parse_axis
 from edgesim.sweeps.constraint import Constraint, parse_constraint
+from edgesim.sweeps.form import well_formed
 from edgesim.sweeps.search import Search, parse_search
 from edgesim.sweeps.space import Space
 
 Choice = tuple[Any, ...]
 """One value per axis."""
+MOST_POINTS = 1_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +54,7 @@ class Design:
     @property
     def grid_size(self) -> int:
         """Points of the whole grid."""
-        return prod(len(axis.grid()) for axis in self.axes)
+        return prod(axis.grid_size for axis in self.axes)
 
     @property
     def models(self) -> tuple[str | None, ...]:
@@ -96,7 +99,7 @@ class Design:
 
 def design_of(space: Space) -> Design:
     """The checked design of a space; InputError lists every fault with its place."""
-    faults: list[str] = []
+    space, faults = well_formed(space)
     search, wrong = parse_search(space.search)
     faults += [f"{space.place('search')}: search: {line}" for line in wrong]
     axes = tuple(_axes(space, faults))
@@ -108,8 +111,10 @@ def design_of(space: Space) -> Design:
         )
     templates = _templates(space, axes, faults)
     faults += _setting_faults(space, axes, templates)
-    if not faults and search.method == "grid":
+    if search.method == "grid":
         faults += _grid_faults(space, axes)
+    if not faults:
+        faults += _size_faults(space, axes, search)
     if faults:
         raise InputError("\n".join(dict.fromkeys(faults)))
     return Design(
@@ -119,12 +124,6 @@ def design_of(space: Space) -> Design:
 
 
 def _axes(space: Space, faults: list[str]) -> Iterator[Axis]:
-    if not isinstance(space.axes, Mapping) or not space.axes:
-        faults.append(
-            f"{space.place('axes')}: axes: the space is empty; name at least one path to vary, "
-            "such as pu.vector_size: [8, 16, 32]"
-        )
-        return
     for name, given in space.axes.items():
         try:
             yield parse_axis(name, given)
@@ -195,11 +194,14 @@ def _value_faults(path: str, value: Any, templates: Mapping[str, ChipTemplate]) 
         return []
     if path in OPTIONS:
         return _option_faults(path, value)
-    lines = (
+    lines = [
         line.removeprefix(f"override {path}: ")
         for template in templates.values()
         for line in template.override_faults({path: value})
-    )
+    ]
+    near = difflib.get_close_matches(path, RESERVED, n=1)
+    if lines and near and "." not in path:
+        lines = [f"no such path or run option; did you mean {near[0]!r}?"]
     return [line if line.startswith(path) else f"{path}: {line}" for line in dict.fromkeys(lines)]
 
 
@@ -220,7 +222,25 @@ def _grid_faults(space: Space, axes: Sequence[Axis]) -> list[str]:
     faults = []
     for axis in axes:
         try:
-            axis.grid()
+            _ = axis.grid_size
         except InputError as error:
             faults.append(f"{space.place('axes', axis.name)}: {error}")
     return faults
+
+
+def _size_faults(space: Space, axes: Sequence[Axis], search: Search) -> list[str]:
+    """Whether there are more points than a store or a reader can use."""
+    if search.method == "grid":
+        wanted, sizes = prod(axis.grid_size for axis in axes), _sizes(axes)
+        place, words = space.place("axes"), f"{wanted:,} points ({sizes})"
+        advice = "take fewer values, or search: {method: sobol, points: 1000} or nsga2"
+    else:
+        wanted, place = search.points or 0, space.place("search", "points")
+        words, advice = f"{wanted:,} points of {search.method}", "ask for fewer"
+    if wanted <= MOST_POINTS:
+        return []
+    return [f"{place}: {space.name}: {words}; at most {MOST_POINTS:,} are computed: {advice}"]
+
+
+def _sizes(axes: Sequence[Axis]) -> str:
+    return " × ".join(f"{axis.grid_size:,} {axis.name}" for axis in axes)

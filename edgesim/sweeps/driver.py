@@ -50,12 +50,16 @@ def sweep(
     killed keeps every finished point, and the same call computes only what is missing. Raises
     InputError for a faulty space, with all faults at once.
     """
-    design = design_of(_space(space))
-    with tempfile.TemporaryDirectory(prefix="edgesim-sweep-") as folder:
-        sources = make_sources(design, trace, workload, technology, reuse, Path(folder))
-        with Store(store or ":memory:") as opened, open_pool(executor, workers, dask) as pool:
-            run = _Sweep(design, Planner(design, sources), opened, pool)
-            return run.result()
+    try:
+        design = design_of(_space(space))
+        with tempfile.TemporaryDirectory(prefix="edgesim-sweep-") as folder:
+            sources = make_sources(design, trace, workload, technology, reuse, Path(folder))
+            with open_pool(executor, workers, dask) as pool, Store(store or ":memory:") as opened:
+                return _Sweep(design, Planner(design, sources), opened, pool).result()
+    except SweepInterrupted:
+        raise
+    except KeyboardInterrupt:
+        raise SweepInterrupted("interrupted before the first point; nothing is lost") from None
 
 
 def _space(given: Space | Mapping[str, Any] | str | Path) -> Space:
@@ -93,8 +97,10 @@ class _Sweep:
                 self.bar.total = len(found)
                 self.evaluate(found)
         except KeyboardInterrupt:
-            self.pool.stop()
-            raise SweepInterrupted(self._how_to_resume()) from None
+            try:
+                self.pool.stop()
+            finally:
+                raise SweepInterrupted(self._how_to_resume()) from None
         finally:
             self.bar.close()
         return result_of(self.store, [self.record])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from edgesim.errors import InputError
 from edgesim.sweeps.axis import Axis
 from edgesim.sweeps.design import Choice, Design
 from edgesim.sweeps.store import Outcome
@@ -19,9 +18,11 @@ def evolve(design: Design, evaluate: Callable[[Sequence[Choice]], list[Outcome]]
     """Ask for generations of points until the search's number is reached (Deb et al., 2002).
 
     Constraints count by how far a point is beyond them; a point that does not fit the chip is
-    beyond all others. Same seed, same outcomes: same points. Raises InputError without Optuna.
+    beyond all others. Same seed, same outcomes: same points.
     """
-    optuna = _optuna()
+    import optuna
+
+    optuna.logging.disable_default_handler()
     search = design.search
     study = optuna.create_study(
         directions=["minimize"] * len(search.minimize) + ["maximize"] * len(search.maximize),
@@ -56,14 +57,3 @@ def _suggest(trial: Any, axis: Axis) -> Any:
         return axis.values[trial.suggest_categorical(axis.name, list(range(len(axis.values))))]
     number = trial.suggest_float(axis.name, axis.range.low, axis.range.high, log=axis.range.log)
     return axis.range.value(number)
-
-
-def _optuna() -> Any:
-    try:
-        import optuna
-    except ImportError:
-        raise InputError(
-            "search method nsga2 needs Optuna; pip install 'edgesim[sweep]', or use sobol"
-        ) from None
-    optuna.logging.disable_default_handler()
-    return optuna

@@ -63,11 +63,17 @@ def write_source(
     folder: Path, key: str, trace: OpTrace, workload: Workload | None,
     technology: Technology | None, reuse: bool,
 ) -> Source:  # fmt: skip
-    """Lay trace and workload down in a folder."""
-    folder.mkdir()
-    save_trace(trace, folder / TRACE)
-    if workload is not None:
-        workload.save(folder / WORKLOAD)
+    """Lay trace and workload down in a folder. Raises InputError where the disk refuses."""
+    try:
+        folder.mkdir()
+        save_trace(trace, folder / TRACE)
+        if workload is not None:
+            workload.save(folder / WORKLOAD)
+    except (OSError, InputError) as error:
+        raise InputError(
+            f"{error}: workers read trace and workload from the temporary folder; free some room "
+            "there, or name another in TMPDIR"
+        ) from None
     return Source(key, str(folder), technology=technology, reuse=reuse)
 
 

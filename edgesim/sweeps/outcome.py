@@ -15,8 +15,10 @@ from edgesim.sweeps.constraint import COLUMNS, Constraint, parse_constraint
 from edgesim.sweeps.front import Front, front_of
 from edgesim.sweeps.labels import point_labels, value_text, varying_paths
 from edgesim.sweeps.store import Member, Outcome, Store, SweepRecord
+from edgesim.whole_file import check_folder, whole_file
 
 MISSING = "missing"
+TABLES = (".csv", ".parquet")
 
 
 def verdict(outcome: Outcome, constraints: Sequence[Constraint]) -> tuple[str, str]:
@@ -109,23 +111,26 @@ def _cell(value: Any) -> Any:
     return value if isinstance(value, (int, float)) or value is None else value_text(value)
 
 
+def check_table_path(path: Path) -> None:
+    """Raise InputError for a file that no table can be written to, before there is a table."""
+    if path.suffix not in TABLES:
+        raise InputError(f"{path}: write {' or '.join(TABLES)}")
+    check_folder(path)
+
+
 def export_frame(frame: pd.DataFrame, path: Path) -> None:
     """Write a table by the file's ending: .csv or .parquet; whole or not at all."""
-    if path.suffix not in (".csv", ".parquet"):
-        raise InputError(f"{path}: write .csv or .parquet")
-    if not path.absolute().parent.is_dir():
-        raise InputError(f"{path}: the folder {path.parent} does not exist")
-    partial = path.with_name(path.name + ".partial")
-    if path.suffix == ".csv":
-        frame.to_csv(partial, index=False)
-    else:
+    check_table_path(path)
+    with whole_file(path) as partial:
+        if path.suffix == ".csv":
+            frame.to_csv(partial, index=False)
+            return
         try:
             frame.astype(_parquet_types(frame)).to_parquet(partial, index=False)
         except ImportError:
             raise InputError(
                 f"{path}: pandas finds no Parquet engine; pip install pyarrow, or write .csv"
             ) from None
-    partial.replace(path)
 
 
 def _parquet_types(frame: pd.DataFrame) -> Mapping[Any, Any]:

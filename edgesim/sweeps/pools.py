@@ -19,6 +19,8 @@ from edgesim.errors import InputError
 from edgesim.sweeps.job import Source
 
 KINDS = ("process", "serial")
+STOP_SECONDS = 5.0
+"""Longest wait for worker processes to end, so that leaving finds nothing to wait for."""
 
 
 class SerialExecutor(Executor):
@@ -87,9 +89,12 @@ class Pool:
         if not self.owned:
             return
         processes = list((getattr(self.executor, "_processes", None) or {}).values())
+        manager = getattr(self.executor, "_executor_manager_thread", None)
         self.executor.shutdown(wait=False, cancel_futures=True)
         for process in processes:
             process.terminate()
+        if manager is not None:
+            manager.join(STOP_SECONDS)
 
 
 @contextmanager

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from importlib.util import find_spec
 from typing import Any
 
 from edgesim.errors import InputError
 from edgesim.sweeps.constraint import known_column
 
 METHODS = ("grid", "random", "sobol", "nsga2")
+LIBRARIES = {"sobol": ("scipy", "random"), "nsga2": ("optuna", "random")}
+"""What a method needs beyond edgesim itself, and a method that needs nothing."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,9 @@ def parse_search(given: object) -> tuple[Search, list[str]]:
         faults.append(f"points is missing: how many {method} visits")
     if method == "nsga2" and not any(names.values()):
         faults.append("nsga2 needs minimize or maximize, the figures to improve")
+    library, other = LIBRARIES.get(str(method), ("", ""))
+    if library and find_spec(library) is None:
+        faults.append(f"{method} needs {library}; pip install 'edgesim[sweep]', or use {other}")
     if faults:
         return Search(), faults
     return Search(**{**record, **{key: tuple(value) for key, value in names.items()}}), []

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edgesim.placed_yaml import Place
 from edgesim.sweeps.space_file import read_space
-
-Place = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, eq=False)

@@ -80,7 +80,11 @@ class Store:
         with self._errors():
             self._base = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
             self._base.execute(f"PRAGMA busy_timeout = {round(BUSY_SECONDS * 1000)}")
-        self._open()
+        try:
+            self._open(create)
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> Store:
         return self
@@ -179,13 +183,16 @@ class Store:
         if path.is_dir() or not path.absolute().parent.is_dir():
             raise InputError(f"{path}: a store is a file in a folder that exists")
 
-    def _open(self) -> None:
+    def _open(self, create: bool) -> None:
+        """Check what the file is; only `create` writes."""
         tables = self._read("SELECT name FROM sqlite_master WHERE type = 'table'", ())
         if ("meta",) in tables:
             self._check_version()
-        elif tables:
-            self.close()
-            raise InputError(f"{self.path}: an SQLite file of something else; name another file")
+        elif tables or not create:
+            words = "an SQLite file of something else" if tables else "empty, no store"
+            raise InputError(f"{self.path}: {words}; name another file")
+        if not create:
+            return
         with self._errors():
             self._base.execute("PRAGMA journal_mode = WAL")
             self._base.execute("PRAGMA synchronous = NORMAL")
@@ -196,9 +203,9 @@ class Store:
         self._check_version()
 
     def _check_version(self) -> None:
-        version = self._read("SELECT value FROM meta WHERE name = 'schema_version'", ())[0][0]
-        if int(version) != SCHEMA_VERSION:
-            self.close()
+        found = self._read("SELECT value FROM meta WHERE name = 'schema_version'", ())
+        version = found[0][0] if found else "unknown"
+        if version != str(SCHEMA_VERSION):
             raise InputError(
                 f"{self.path}: a store of schema {version}, this edgesim reads {SCHEMA_VERSION}; "
                 "use the edgesim that wrote it, or another file"
@@ -244,6 +251,11 @@ def _advice(error: sqlite3.Error) -> str:
     words = str(error)
     if "full" in words:
         return "the disk is full; free some room and run again, finished points are kept"
+    if "I/O error" in words:
+        return (
+            f"the medium refuses ({words}): full, at a file-size limit or failing; make room and "
+            "run again, finished points are kept"
+        )
     if "not a database" in words or "malformed" in words:
         return f"not a store ({words}); name another file"
     if "locked" in words:

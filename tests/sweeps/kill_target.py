@@ -1,6 +1,7 @@
 """A sweep of 800 points in processes that are killed at random moments; run by a test.
 
-Prints `point` for each committed point, `kept N` (or `broken`) after each kill, then the rest.
+Every second kill comes after the child's first commit, however slow the machine is. Prints
+`point` for each committed point, `kept N` (or `broken`) after each kill, then the rest.
 """
 
 from __future__ import annotations
@@ -32,26 +33,35 @@ class SlowStub:
 
 def main() -> None:
     path, kills, rng = sys.argv[1], int(sys.argv[2]), random.Random(5)
-    for _ in range(kills):
+    for number in range(kills):
+        begun, begin = os.pipe()
         child = os.fork()
         if child == 0:
-            run(path)
+            run(path, begin)
             os._exit(0)
-        time.sleep(0.02 + rng.random() * 0.2)
+        os.close(begin)
+        if number % 2:
+            os.read(begun, 1)
+        time.sleep(rng.random() * 0.1)
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
+        os.close(begun)
         with Store(path) as store:
             found = f"kept {sum(store.counts().values())}" if store.sound() else "broken"
         print(found, flush=True)
     run(path)
 
 
-def run(path: str) -> None:
-    """The sweep, with whatever the store holds already."""
+def run(path: str, begin: int | None = None) -> None:
+    """The sweep, with whatever the store holds already; the first commit writes to `begin`."""
     original = Store.put
 
     def put(store: Store, outcomes: Any) -> None:
+        nonlocal begin
         original(store, outcomes)
+        if begin is not None:
+            os.write(begin, b".")
+            begin = None
         print("point\n" * len(outcomes), end="", flush=True)
 
     axes = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -65,6 +66,48 @@ def test_a_trillion_points_are_refused_with_their_number() -> None:
     )}  # fmt: skip
     with pytest.raises(InputError, match=r"1,000,000,000,000 points .*sobol"):
         choices(design_of(es.Space(axes=axes)))
+
+
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [
+        ({"axes": {"clock.voltage": {"low": "0.5 V", "high": "1 V", "num": 10**12}}},
+         r"1,000,000,000,000 points \(1,000,000,000,000 clock.voltage\)"),
+        ({"axes": {"exit_threshold": {"low": 0, "high": 1}},
+          "search": {"method": "random", "points": 10**12}}, "points of random"),
+        ({"axes": {}}, "the space is empty"),
+        ({"axes": 3}, "axes: got 3; write a mapping"),
+        ({"axes": {8: [1]}}, "got the name 8"),
+        ({"axes": {"pu.vector_size": [8]}, "settings": 3}, "settings: got 3"),
+        ({"axes": {"pu.vector_size": [8]}, "constraints": 7}, "constraints: got 7"),
+        ({"axes": {"pu.vector_size": [8]}, "model": 7}, "model: got 7"),
+        ({"axes": {"vector_size": [8]}}, "did you mean 'pu.vector_size'"),
+        ({"axes": {"capacity": ["8 MiB"]}}, "did you mean 'storage.reram.capacity'"),
+        ({"axes": {"exit_treshold": [0.1]}}, "did you mean 'exit_threshold'"),
+        ({"axes": {"pu": [8]}}, "a section with vector_size"),
+    ],
+)  # fmt: skip
+def test_a_part_of_the_wrong_form_or_size_is_named_with_what_to_write(
+    part: dict[str, object], words: str
+) -> None:
+    with pytest.raises(InputError, match=words):
+        design_of(es.Space(**part))  # type: ignore[arg-type]
+
+
+def test_a_search_whose_library_is_missing_says_what_to_install() -> None:
+    search = {"method": "nsga2", "points": 8, "minimize": ["energy_j"]}
+    with (
+        mock.patch("edgesim.sweeps.search.find_spec", return_value=None),
+        pytest.raises(InputError, match=r"nsga2 needs optuna; pip install 'edgesim\[sweep\]'"),
+    ):
+        design_of(es.Space(axes={"pu.vector_size": [8]}, search=search))
+
+
+def test_an_axes_key_without_axes_has_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text("model: minilm-sst2-ee\naxes:\n")
+    with pytest.raises(InputError, match=r"s.yaml:2: axes is missing"):
+        es.Space.load(path)
 
 
 def test_the_example_space_has_more_than_a_thousand_points() -> None:

@@ -63,6 +63,22 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
         Store(tmp_path / "none.db", create=False)
 
 
+def test_looking_into_a_file_that_is_no_store_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "empty.db"
+    path.touch()
+    with pytest.raises(InputError, match="empty, no store"):
+        Store(path, create=False)
+    assert path.stat().st_size == 0
+    for damage in ("UPDATE meta SET value = 'abc'", "DELETE FROM meta"):
+        with Store(tmp_path / "s.db"):
+            pass
+        with sqlite3.connect(tmp_path / "s.db") as base:
+            base.execute(damage)
+        with pytest.raises(InputError, match="a store of schema"):
+            Store(tmp_path / "s.db")
+        (tmp_path / "s.db").unlink()
+
+
 def test_two_stores_on_one_file_see_each_other(tmp_path: Path) -> None:
     with Store(tmp_path / "s.db") as one, Store(tmp_path / "s.db") as two:
         for number in range(50):
@@ -85,6 +101,33 @@ def test_a_full_disk_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:
         with pytest.raises(InputError, match="disk is full"):
             store.put([outcome(f"{i}" * 50) for i in range(999)])
         assert store.counts()["feasible"] == 0
+
+
+def test_a_file_size_limit_keeps_what_was_put_before(tmp_path: Path) -> None:
+    """A real limit of the system, in a process of its own."""
+    path = tmp_path / "s.db"
+    code = (
+        "import resource, sys\n"
+        "from edgesim.errors import InputError\n"
+        "from edgesim.sweeps.store import Outcome, Store\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))\n"
+        "with Store(sys.argv[1]) as store:\n"
+        "    for number in range(5000):\n"
+        "        put = Outcome(str(number), 'feasible', '', {'x': 'y' * 500}, {}, 'c', 0.0)\n"
+        "        try:\n"
+        "            store.put([put])\n"
+        "        except InputError as error:\n"
+        "            sys.exit(f'{number} {error}')\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False
+    )
+    number, words = ended.stderr.split(maxsplit=1)
+    assert "make room and run again, finished points are kept" in words
+    assert len(words.splitlines()) == 1
+    with Store(path) as store:
+        assert store.sound()
+        assert store.counts()["feasible"] == int(number) > 50
 
 
 def test_a_process_killed_at_twenty_random_moments_loses_no_finished_point(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unittest import mock
 
 import pandas as pd
 import pytest
@@ -82,6 +83,11 @@ def test_pareto_prints_the_front_and_draws_it(
         (["store", "export", "STORE", "--sweep", "big", "-o", "x.csv"], "it holds: small"),
         (["sweep", "none.yaml", "--store", "x.db"], "no such space file"),
         (["sweep", "none.yaml"], "--store F"),
+        (["sweep", "none.yaml", "-o", "t.xlsx"], ".csv or .parquet"),
+        (["sweep", "none.yaml", "-o", "nowhere/t.csv"], "folder nowhere does not exist"),
+        (["pareto", "STORE", "--minimize", "energy_j", "-o", "f.png"], "two objectives"),
+        (["pareto", "STORE", "--minimize", "energy_j", "latency_s", "-o", "f"], ".png, .svg"),
+        (["pareto", "STORE", "--minimize", "energy_j", "latency_s", "-o", "no/f.png"], "folder no"),
     ],
 )
 def test_bad_requests_are_one_line_and_exit_code_2(
@@ -89,7 +95,22 @@ def test_bad_requests_are_one_line_and_exit_code_2(
 ) -> None:
     given = [str(store) if part == "STORE" else part for part in arguments]
     assert main(given) == 2
-    assert words in capsys.readouterr().err
+    printed = capsys.readouterr()
+    assert words in printed.err
+    assert printed.out == "", "nothing is computed for a request that must fail"
+
+
+def test_ctrl_c_before_the_first_point_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "space.yaml"
+    path.write_text(SPACE)
+    with mock.patch("edgesim.sweeps.driver.make_sources", side_effect=KeyboardInterrupt):
+        assert main(["sweep", str(path), "--store", str(tmp_path / "s.db")]) == 130
+    assert capsys.readouterr().err == (
+        "edgesim: interrupted before the first point; nothing is lost\n"
+    )
+    assert not (tmp_path / "s.db").exists()
 
 
 def test_prune_keeps_points_of_the_present_code(
