@@ -10,6 +10,12 @@ from edgesim.errors import InputError
 from edgesim.whole_file import whole_file
 
 
+def _fill(path: Path, error: BaseException) -> None:
+    with whole_file(path) as partial:
+        partial.write_text("new")
+        raise error
+
+
 def test_a_file_takes_its_name_when_all_is_written(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     with whole_file(path) as partial:
@@ -23,17 +29,15 @@ def test_a_file_takes_its_name_when_all_is_written(tmp_path: Path) -> None:
 def test_an_error_leaves_what_was_there(tmp_path: Path, error: type[BaseException]) -> None:
     path = tmp_path / "a.csv"
     path.write_text("old")
-    with pytest.raises(error), whole_file(path) as partial:
-        partial.write_text("new")
-        raise error
+    with pytest.raises(error):
+        _fill(path, error())
     assert [entry.read_text() for entry in tmp_path.iterdir()] == ["old"]
 
 
 def test_a_full_disk_names_the_file(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     with pytest.raises(InputError, match=r"a\.csv: cannot be written \(No space"):
-        with whole_file(path):
-            raise OSError(28, "No space left on device")
+        _fill(path, OSError(28, "No space left on device"))
     assert not list(tmp_path.iterdir())
 
 
