@@ -28,9 +28,9 @@ from edgesim.compress.files import write_whole
 from edgesim.compress.multi_exit import MultiExitClassifier
 from edgesim.compress.recipe import Recipe, load_recipe
 from edgesim.compress.record import record, unpadded_logits
+from edgesim.compress.stored_weights import SHARED_FOLDER
 from edgesim.compress.text import LabelledText, load_tokenizer, read_tsv, tokenize
 from edgesim.compress.zoo import (
-    SHARED_FOLDER,
     load_zoo_model,
     load_zoo_tokenizer,
     save_zoo_model,

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from edgesim.compress.files import read_checked, write_whole
 from edgesim.compress.multi_exit import MultiExitClassifier
-from edgesim.compress.packed import pack, unpack
+from edgesim.compress.packed import pack
 from edgesim.compress.recipe import Recipe
+from edgesim.compress.stored_weights import SHARED_FOLDER, stored_weights
 from edgesim.compress.zoo_config import (
     CONFIG_FILE,
     FORMAT_VERSION,
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 
 WEIGHTS_FILE = "model.safetensors"
 TOKENIZER_FILE = "tokenizer.json"
-SHARED_FOLDER = "shared"
 EMBEDDING_PREFIX = "encoder.embeddings."
 
 Tensors = dict[str, NDArray[np.float32]]
@@ -152,16 +152,7 @@ def load_zoo_model(folder: Path) -> MultiExitClassifier:
 
     Raises InputError for a missing, truncated or changed file.
     """
-    config = load_zoo_config(folder)
-    number_format = config.weight_format.number_format
-    shared = folder.parent / SHARED_FOLDER / config.embeddings.file
-    tensors: Tensors = {}
-    for path, stored in (
-        (folder / config.weights.file, config.weights),
-        (shared, config.embeddings),
-    ):
-        tensors |= unpack(read_checked(path, stored.sha256), number_format, str(path))
-    return build_model(config, tensors, str(folder))
+    return build_model(load_zoo_config(folder), stored_weights(folder), str(folder))
 
 
 def load_zoo_tokenizer(folder: Path) -> Tokenizer:

@@ -1,9 +1,9 @@
-"""A trace executed on values, op by op, in float32: proof that a lowered trace is its model."""
+"""Ops of a trace on float32 values: proof that a lowered trace is its model."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -11,50 +11,163 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edgesim.errors import InputError
-from edgesim.ir.ops import (
-    Activation,
-    Add,
-    AttentionContext,
-    AttentionScores,
-    Embedding,
-    Entropy,
-    ExitCheck,
-    Input,
-    LayerNorm,
-    MatMul,
-    Op,
-    Pool,
-    Relayout,
-    Softmax,
-)
+from edgesim.functional.activations import FUNCTIONS
+from edgesim.functional.batch import Batch, batches
+from edgesim.functional.execution import execute_batch
+from edgesim.functional.visibility import visible_keys
+from edgesim.ir import ops
 from edgesim.ir.optrace import OpTrace
 
 Array = NDArray[np.float32]
-Values = dict[str, Array]
 
 
-def _erf(x: Array) -> Array:
-    flat = np.fromiter(map(math.erf, x.ravel().tolist()), dtype=np.float32, count=x.size)
-    return flat.reshape(x.shape)
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """Scaled scores with the keys that the softmax counts; None: all."""
+
+    values: Array
+    visible: NDArray[np.bool_] | None
 
 
-def _gelu(x: Array) -> Array:
-    return np.float32(0.5) * x * (1 + _erf(x * np.float32(math.sqrt(0.5))))
+@dataclass(frozen=True, eq=False)
+class Float32Arithmetic:
+    """Values and weights in float32.
+
+    Sums of products, softmaxes, norms and means are taken in float64 and rounded once, so that
+    their order, which changes with the number of rows, does not show.
+    """
+
+    trace: OpTrace
+    weights: Mapping[str, Array]
+
+    def fuses(self, function: str) -> bool:
+        """Nothing is fused."""
+        return False
+
+    def values(self, value: Any) -> Array:
+        """What a tensor means."""
+        found: Array = value.values if isinstance(value, Scores) else value
+        return found
+
+    def leaves(self, entropies: NDArray[np.float64], threshold: float) -> NDArray[np.bool_]:
+        """Whether sentences with these entropies leave: strictly below the threshold."""
+        return np.asarray(entropies < threshold)
+
+    def run(
+        self, op: ops.Op, operands: list[Any], batch: Batch, fused: ops.Activation | None = None
+    ) -> Any:
+        """The output of one op."""
+        execute = _EXECUTE.get(type(op))
+        if execute is None:
+            raise InputError(f"op {op.name!r} of kind {op.kind!r} is not executed in float32")
+        out = execute(self, op, batch, *operands)
+        return out if isinstance(out, Scores) else np.asarray(out, dtype=np.float32)
+
+    def embedding(self, op: ops.Embedding, batch: Batch) -> Array:
+        """Rows of a table."""
+        length = batch.token_ids.shape[1]
+        place = np.arange(length) * (op.index == "position")
+        return self.weights[op.table][batch.token_ids if op.index == "token" else place]
+
+    def embedded(self, op: ops.Embedding, batch: Batch) -> Array:
+        """Rows of a table for every sentence."""
+        rows = self.embedding(op, batch)
+        return np.broadcast_to(rows, (*batch.token_ids.shape, rows.shape[-1]))
+
+    def given(self, op: ops.Input, batch: Batch) -> Array:
+        """A tensor from outside."""
+        assert batch.given is not None
+        return batch.given
+
+    def matmul(self, op: ops.MatMul, batch: Batch, x: Array) -> NDArray[np.float64]:
+        """x · Wᵀ + b."""
+        rows = x.reshape(-1, x.shape[-1]).astype(np.float64)
+        product = rows @ self.weights[op.weight].astype(np.float64).T
+        if op.bias is not None:
+            product += self.weights[op.bias]
+        return product.reshape(*x.shape[:-1], -1)
+
+    def layer_norm(self, op: ops.LayerNorm, batch: Batch, x: Array) -> NDArray[np.float64]:
+        """Centred, divided by the standard deviation, scaled and shifted."""
+        centred = x - x.mean(axis=-1, keepdims=True, dtype=np.float64)
+        variance = np.mean(centred * centred, axis=-1, keepdims=True)
+        normal = centred / np.sqrt(variance + op.epsilon)
+        return np.asarray(normal * self.weights[op.gamma] + self.weights[op.beta])
+
+    def scores(self, op: ops.AttentionScores, batch: Batch, query: Array, key: Array) -> Scores:
+        """Scaled products by head."""
+        left, right = (
+            x.reshape(*x.shape[:2], op.num_heads, op.head_size)
+            .transpose(0, 2, 1, 3)
+            .astype(np.float64)
+            for x in (query, key)
+        )
+        scaled = left @ right.swapaxes(-1, -2) * op.scale
+        return Scores(scaled.astype(np.float32), visible_keys(op, batch))
+
+    def softmax(self, op: ops.Softmax, batch: Batch, x: Scores | Array) -> NDArray[np.float64]:
+        """Softmax over visible keys; a row that sees nothing is 0."""
+        values = self.values(x).astype(np.float64)
+        visible = x.visible if isinstance(x, Scores) else None
+        if visible is not None:
+            values = np.where(visible, values, -np.inf)
+        largest = values.max(axis=-1, keepdims=True)
+        raised = np.exp(values - np.where(np.isfinite(largest), largest, 0.0))
+        total = raised.sum(axis=-1, keepdims=True)
+        return np.asarray(raised / np.where(total > 0, total, 1.0))
+
+    def context(
+        self, op: ops.AttentionContext, batch: Batch, shares: Array, turned: Array
+    ) -> NDArray[np.float64]:
+        """Weighted values by head, heads side by side."""
+        count, _, length = turned.shape
+        by_head = turned.reshape(count, op.num_heads, op.head_size, length).astype(np.float64)
+        product = shares.astype(np.float64) @ by_head.swapaxes(-1, -2)
+        return product.transpose(0, 2, 1, 3).reshape(count, length, -1)
+
+    def pool(self, op: ops.Pool, batch: Batch, x: Array) -> NDArray[np.floating]:
+        """Mean over the rows that are no padding, or the first row."""
+        if op.pooling == "first":
+            return x[:, :1]
+        present = batch.present[..., np.newaxis]
+        total = np.where(present, x, 0).sum(axis=1, keepdims=True, dtype=np.float64)
+        return np.asarray(total / batch.num_tokens[:, np.newaxis, np.newaxis])
+
+    def entropy(self, op: ops.Entropy, batch: Batch, logits: Array) -> NDArray[np.float64]:
+        """Entropy of softmax over the last axis, from 0 up, which is kept."""
+        shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
+        raised = np.exp(shifted)
+        total = raised.sum(axis=-1, keepdims=True)
+        mean = (shifted * raised).sum(axis=-1, keepdims=True) / total
+        return np.asarray(np.maximum(np.log(total) - mean, 0.0))
 
 
-def _gelu_new(x: Array) -> Array:
-    inner = np.float32(math.sqrt(2 / math.pi)) * (x + np.float32(0.044715) * x**3)
-    return np.asarray(np.float32(0.5) * x * (1 + np.tanh(inner)))
-
-
-FUNCTIONS: Mapping[str, Callable[[Array], Array]] = MappingProxyType(
+_EXECUTE: Mapping[type[ops.Op], Callable[..., Any]] = MappingProxyType(
     {
-        "relu": lambda x: np.maximum(x, np.float32(0)),
-        "gelu": _gelu,
-        "gelu_new": _gelu_new,
-        "tanh": np.tanh,
+        ops.Input: Float32Arithmetic.given,
+        ops.Embedding: Float32Arithmetic.embedded,
+        ops.MatMul: Float32Arithmetic.matmul,
+        ops.AttentionScores: Float32Arithmetic.scores,
+        ops.Softmax: Float32Arithmetic.softmax,
+        ops.AttentionContext: Float32Arithmetic.context,
+        ops.LayerNorm: Float32Arithmetic.layer_norm,
+        ops.Add: lambda arithmetic, op, batch, a, b: a + b,
+        ops.Activation: lambda arithmetic, op, batch, x: FUNCTIONS[op.function](x),
+        ops.Pool: Float32Arithmetic.pool,
+        ops.Relayout: lambda arithmetic, op, batch, x: np.ascontiguousarray(x.swapaxes(-1, -2)),
+        ops.Entropy: Float32Arithmetic.entropy,
     }
 )
+
+
+def float32_arithmetic(trace: OpTrace) -> Float32Arithmetic:
+    """Float32 over a trace with its weights; InputError for one without."""
+    if trace.values is None:
+        raise InputError(
+            f"trace {trace.name!r} holds no weight values; a saved trace keeps masks only, "
+            "name the model instead, or lower it again"
+        )
+    return Float32Arithmetic(trace, trace.values)
 
 
 def execute(trace: OpTrace, token_ids: ArrayLike) -> dict[str, Array]:
@@ -64,119 +177,14 @@ def execute(trace: OpTrace, token_ids: ArrayLike) -> dict[str, Array]:
     tensor itself, (tokens, width). `trace.outputs` names those that the module returns. Exit
     checks compare with a threshold that a trace does not know; they yield nothing here.
 
-    Raises InputError for a trace without weight values, for token ids out of range, and for
-    attention spans, which are not executed here.
+    Raises InputError for a trace without weight values and for token ids out of range.
     """
-    if trace.values is None:
-        raise InputError(
-            f"trace {trace.name!r} holds no weight values; a saved trace keeps masks only, "
-            "lower the model again"
-        )
-    values = _given_input(trace, token_ids)
-    ids = np.zeros(0, dtype=np.int64) if values else _checked_ids(trace, token_ids)
-    for op in trace.all_ops():
-        if not isinstance(op, ExitCheck | Input):
-            values[op.output] = _execute_op(op, ids, values, trace.values)
-    return values
+    arithmetic = float32_arithmetic(trace)
+    found: dict[str, Array] = {}
 
+    def keep(op: ops.Op, value: Any) -> None:
+        found[op.output] = arithmetic.values(value)[0]
 
-def _given_input(trace: OpTrace, array: ArrayLike) -> Values:
-    """The input tensor of a trace that begins with one; empty for a trace with embeddings."""
-    op = next((op for op in trace.prologue if isinstance(op, Input)), None)
-    if op is None:
-        return {}
-    given = np.asarray(array, dtype=np.float32)
-    wanted = trace.tensors[op.output].dims(len(given) if given.ndim else 1)
-    if given.shape != wanted or not 1 <= len(given) <= trace.max_tokens:
-        raise InputError(
-            f"input of shape {given.shape}; {trace.name!r} has no embeddings and wants "
-            f"(tokens, {wanted[-1]}), 1 to {trace.max_tokens} tokens"
-        )
-    return {op.output: given}
-
-
-def _checked_ids(trace: OpTrace, token_ids: ArrayLike) -> NDArray[np.int64]:
-    ids = np.asarray(token_ids)
-    if ids.ndim != 1 or not np.issubdtype(ids.dtype, np.integer):
-        raise InputError(
-            f"token_ids of shape {ids.shape} and type {ids.dtype}; allowed is one sentence of "
-            "whole numbers, (tokens,)"
-        )
-    if not 1 <= len(ids) <= trace.max_tokens:
-        raise InputError(f"{len(ids)} tokens; allowed 1 to {trace.max_tokens}")
-    for op in trace.all_ops():
-        if isinstance(op, Embedding) and op.index == "token":
-            rows = trace.tensors[op.table].shape[0].fixed
-            if ids.min() < 0 or ids.max() >= rows:
-                raise InputError(
-                    f"token ids from {ids.min()} to {ids.max()}; {op.table} has {rows} rows"
-                )
-    return ids.astype(np.int64)
-
-
-def _execute_op(
-    op: Op, ids: NDArray[np.int64], values: Values, weights: Mapping[str, Array]
-) -> Array:
-    if isinstance(op, Embedding):
-        rows = {"token": ids, "position": np.arange(len(ids)), "type": np.zeros_like(ids)}
-        return np.asarray(weights[op.table][rows[op.index]])
-    operands = [values[name] for name in op.inputs]
-    if isinstance(op, MatMul):
-        product = operands[0] @ weights[op.weight].T
-        return np.asarray(product if op.bias is None else product + weights[op.bias])
-    if isinstance(op, LayerNorm):
-        return _layer_norm(operands[0], weights[op.gamma], weights[op.beta], op.epsilon)
-    execute_one = _WITHOUT_WEIGHTS.get(type(op))
-    if execute_one is None:
-        raise InputError(f"op {op.name!r} of kind {op.kind!r} is not executed in float32")
-    return np.asarray(execute_one(op, *operands), dtype=np.float32)
-
-
-def _layer_norm(x: Array, gamma: Array, beta: Array, epsilon: float) -> Array:
-    centred = x - x.mean(axis=-1, keepdims=True, dtype=np.float32)
-    variance = np.mean(centred * centred, axis=-1, keepdims=True, dtype=np.float32)
-    return np.asarray(centred / np.sqrt(variance + np.float32(epsilon)) * gamma + beta)
-
-
-def _scores(op: AttentionScores, query: Array, key: Array) -> Array:
-    if any(span is not None for span in op.spans):
-        raise InputError(f"op {op.name!r}: attention spans are not executed in float32")
-    heads = (len(query), op.num_heads, op.head_size)
-    by_head = query.reshape(heads).transpose(1, 0, 2)
-    return np.asarray(by_head @ key.reshape(heads).transpose(1, 2, 0) * np.float32(op.scale))
-
-
-def _softmax(op: Softmax, x: Array) -> Array:
-    raised = np.exp(x - x.max(axis=-1, keepdims=True))
-    return np.asarray(raised / raised.sum(axis=-1, keepdims=True))
-
-
-def _context(op: AttentionContext, probabilities: Array, transposed: Array) -> Array:
-    num_tokens = transposed.shape[1]
-    by_head = transposed.reshape(op.num_heads, op.head_size, num_tokens)
-    return (probabilities @ by_head.transpose(0, 2, 1)).transpose(1, 0, 2).reshape(num_tokens, -1)
-
-
-def _pool(op: Pool, x: Array) -> Array:
-    return x.mean(axis=0, keepdims=True, dtype=np.float32) if op.pooling == "mean" else x[:1]
-
-
-def _entropy(op: Entropy, logits: Array) -> Array:
-    shifted = logits - logits.max()
-    raised = np.exp(shifted)
-    total = raised.sum()
-    return np.asarray(np.log(total) - (shifted * raised).sum() / total).reshape(1, 1)
-
-
-_WITHOUT_WEIGHTS: Mapping[type[Op], Callable[..., Any]] = MappingProxyType(
-    {
-        Add: lambda op, a, b: a + b,
-        Activation: lambda op, x: FUNCTIONS[op.function](x),
-        AttentionScores: _scores,
-        Softmax: _softmax,
-        AttentionContext: _context,
-        Pool: _pool,
-        Relayout: lambda op, x: np.ascontiguousarray(x.T),
-        Entropy: _entropy,
-    }
-)
+    for _, batch in batches(trace, [token_ids]):
+        execute_batch(trace, batch, arithmetic, keep)
+    return found

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from edgesim.hw.arithmetic_spec import ArithmeticSpec
 from edgesim.hw.artifact_spec import ArtifactSpec, with_memory_sizes
 from edgesim.hw.consistency import (
     OPERAND_MEMORIES,
@@ -230,6 +231,8 @@ class AcceleratorSpec(Section):
     embedding: EmbeddingSpec
     dma: DmaSpec
     host: HostSpec
+    arithmetic: ArithmeticSpec | None = None
+    """What values come out; without it a chip is timed only."""
     artifact: ArtifactSpec | None = None
     """Present when the chip is a released implementation that is modelled to the cycle."""
     assumed: tuple[str, ...] = ()

@@ -29,6 +29,9 @@ class Tensor:
     """Share of non-zeros: counted for weights, measured or assumed 1.0 for activations."""
     null_vector_fraction: float | None = None
     """Activations only: measured share of all-zero vectors at the calibration's vector size."""
+    largest: float | None = None
+    """Activations only: largest magnitude over the calibration set, which exponent biases and
+    scales follow; None where it was not calibrated."""
 
     def num_elements(self, num_tokens: int) -> int:
         """Elements for a sentence of `num_tokens` tokens."""

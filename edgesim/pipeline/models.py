@@ -7,7 +7,7 @@ the name of a shipped model.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -75,6 +75,26 @@ class ModelFolder:
         """The stored trace; without one the model is lowered, which needs torch."""
         stored = self.path / TRACE
         return load_trace(stored) if stored.is_file() else self.lower()
+
+    def executable(self) -> OpTrace:
+        """The trace with the values of the stored weights; without a stored trace it is lowered.
+
+        InputError where the stored trace is not of these weights.
+        """
+        from edgesim.compress.stored_weights import stored_weights
+
+        if not (self.path / TRACE).is_file():
+            return self.lower()
+        trace = self.trace()
+        values = stored_weights(self.path)
+        names = {name for op in trace.all_ops() for name in op.weights}
+        for name in sorted(names):
+            if not np.array_equal(trace.weight_mask(name), values.get(name, np.zeros(0)) != 0):
+                raise InputError(
+                    f"{self.path / TRACE}: {name} is not as the stored weights have it; write the "
+                    f"trace anew: edgesim lower {self.path} -o {self.path / TRACE}"
+                )
+        return replace(trace, values={name: values[name] for name in names})
 
     def module(self) -> Any:
         """The stored weights, decoded, as a torch module."""

@@ -134,8 +134,6 @@ def test_token_ids_out_of_range_are_refused(ids: tuple[float, ...], expected: st
 def test_what_is_not_executed_says_so() -> None:
     with pytest.raises(InputError, match="no weight values"):
         execute(replace(trace(), values=None), (1,))
-    with pytest.raises(InputError, match="spans are not executed"):
-        run(ops.AttentionScores("s", ("x", "x"), "s", 2, 1, 0.5, (None, 3)))
     with pytest.raises(InputError, match="kind 'host' is not executed"):
         run(ops.Host("h", ("x",), "h", "gelu"))
 

@@ -1,0 +1,1 @@
+"""The sound arithmetic of a chip: what its codes, sums, words and tables make of a trace."""
