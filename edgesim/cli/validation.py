@@ -18,6 +18,10 @@ def add_validate(commands: Any) -> None:
         "--entropies", metavar="DIR", help="folder with the EdgeBERT authors' dataset_sst2_eval.txt"
     )
     parser.add_argument("--all", action="store_true", help="every row on a line of its own")
+    parser.add_argument(
+        "--silicon", action="store_true",
+        help="the 12 nm test chip alone: the fit made anew, where its cycles go, its rows",
+    )  # fmt: skip
     json_option(parser)
     parser.set_defaults(run=_validate)
 
@@ -26,6 +30,8 @@ def _validate(chosen: argparse.Namespace) -> int:
     from edgesim.validation.comparison import validate
     from edgesim.validation.text import comparison_text
 
+    if chosen.silicon:
+        return _silicon(chosen)
     folder = Path(chosen.entropies) if chosen.entropies else None
     if folder is not None and not folder.is_dir():
         raise InputError(f"--entropies {folder}: no such folder")
@@ -33,3 +39,15 @@ def _validate(chosen: argparse.Namespace) -> int:
     say(chosen, comparison_text(comparison, chosen.all))
     write_json(chosen, comparison.to_json())
     return 0 if comparison.holds else 1
+
+
+def _silicon(chosen: argparse.Namespace) -> int:
+    from edgesim.validation.bench import Bench
+    from edgesim.validation.silicon_text import silicon_figures, silicon_text
+
+    if chosen.entropies or chosen.all:
+        raise InputError("--silicon has rows of its own; leave --entropies and --all out")
+    bench = Bench()
+    say(chosen, silicon_text(bench))
+    write_json(chosen, silicon_figures(bench))
+    return 0

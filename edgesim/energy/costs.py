@@ -15,7 +15,7 @@ from edgesim.tech import Technology, interpolate
 Measure = Literal["count", "bits", "cycles"]
 Account = Literal["chip", "offchip", "host"]
 
-HOST_ACTIONS = ("issue", "interrupt", "compute", "decide")
+HOST_ACTIONS = ("issue", "interrupt", "compute", "decide", "copy")
 SFU_ACTIONS = ("softmax", "layernorm", "add", "entropy", "pool", "relayout", "embedding")
 DECODERS = 2
 """Operands of a product, each behind its own bitmask decoder; the SFU reads through one."""
@@ -48,7 +48,12 @@ def account_of(chip: AcceleratorSpec, unit: str) -> Account:
 def action_cost(
     chip: AcceleratorSpec, technology: Technology, unit: str, action: str
 ) -> ActionCost:
-    """Cost of an action of a unit; TechnologyError names both where nothing prices them."""
+    """Cost of an action of a unit; TechnologyError names both where nothing prices them.
+
+    Nothing on a test chip costs energy by itself: its power was measured as a whole.
+    """
+    if chip.silicon is not None and account_of(chip, unit) == "chip":
+        return ActionCost("count", Interval.exact(0.0), ())
     pricers: dict[str, Callable[[], ActionCost | None]] = {
         "host": lambda: _host(technology, action),
         "dma": lambda: _dma(chip, technology, action),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgesim.energy.costs import Account
-from edgesim.energy.supply import leakage_scale
-from edgesim.hw.spec import AcceleratorSpec, storage_family
+from edgesim.energy.supply import EXPONENT, leakage_scale
+from edgesim.hw.spec import AcceleratorSpec, SiliconSpec, storage_family
 from edgesim.ir.interval import Interval
 from edgesim.tech import Technology
 from edgesim.units import ceil_div
@@ -46,7 +46,7 @@ def static_powers(
     Leakage follows the voltage; the ADPLL follows the clock; standby of storage follows its
     capacity. Storage that holds nothing under the placement is not powered.
     """
-    powers = [*_buffers(chip, technology), _logic(chip, technology), _adpll(chip, technology)]
+    powers = _on_chip(chip, technology)
     notes: list[str] = []
     media = placed_media(chip)
     for family, storage in chip.storage.items():
@@ -58,6 +58,14 @@ def static_powers(
             notes.append(f"{family} of several cell types: area and standby are those of {mine[0]}")
         powers += _storage(chip, technology, mine[0], storage.capacity_bytes)
     return tuple(powers), tuple(notes)
+
+
+def _on_chip(chip: AcceleratorSpec, technology: Technology) -> list[StaticPower]:
+    """What flows on chip beside its storage; one power where the whole chip was measured."""
+    if chip.silicon is not None:
+        power, entries = measured_power(chip, chip.silicon, technology)
+        return [StaticPower("whole chip", "chip", power, entries)]
+    return [*_buffers(chip, technology), _logic(chip, technology), _adpll(chip, technology)]
 
 
 def _buffers(chip: AcceleratorSpec, technology: Technology) -> list[StaticPower]:
@@ -108,3 +116,21 @@ def _storage(
     entry_id = f"{medium}.standby_power_mw_per_mib"
     power = technology.interval(entry_id).scaled(capacity_bytes / MIB_BYTES)
     return [StaticPower(medium, account, power, (entry_id,))]
+
+
+def measured_power(
+    chip: AcceleratorSpec, silicon: SiliconSpec, technology: Technology
+) -> tuple[Interval, tuple[str, ...]]:
+    """Power of a test chip at its clock and voltage, mW, and the entries used.
+
+    The fitted power follows the clock, and the voltage as dynamic energy does; leakage is inside.
+    """
+    exponent = technology.interval(EXPONENT)
+    base = silicon.fitted_at
+    speed = chip.clock.frequency_hz / base.frequency_hz
+    ratio = chip.clock.voltage_v / base.voltage_v
+    ends = sorted(ratio**k for k in (exponent.low, exponent.high))
+    scale = Interval(ratio**exponent.value, *ends).scaled(speed)
+    used = (silicon.busy_power_entry, silicon.copy_cycles_entry)
+    scaled = () if ratio == 1 else (EXPONENT,)
+    return technology.interval(silicon.busy_power_entry).times(scale), (*used, *scaled)

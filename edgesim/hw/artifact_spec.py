@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+Rows = Annotated[int, Field(ge=1, le=65536)]
 Depth = Annotated[int, Field(ge=1, le=4096)]
 Cycles = Annotated[int, Field(ge=0, le=10**6)]
 RegisterBits = Annotated[int, Field(ge=1, le=64)]
@@ -27,9 +28,9 @@ class ArtifactSection(BaseModel):
 class MemoryEntries(ArtifactSection):
     """Rows of the memories; with n lanes they give the bytes that `buffers` leaves out."""
 
-    operand_rows: Depth
+    operand_rows: Rows
     """Masks of n bits, and bytes per bank, of one operand memory."""
-    auxiliary_rows: Depth
+    auxiliary_rows: Rows
     """Bytes per bank of the auxiliary memory."""
 
 

@@ -216,6 +216,20 @@ class DmaSpec(Section):
     """Largest piece of a weight stream that is requested at once."""
 
 
+class SiliconSpec(Section):
+    """A test chip whose surroundings are not published: two figures fitted to its measurements.
+
+    Both are technology entries of kind `fitted`; they hold at the operating point `fitted_at`.
+    """
+
+    copy_cycles_entry: str
+    """Host cycles per 64-bit word that a transfer moves, for copies between tensor and buffer."""
+    busy_power_entry: str
+    """Power of the whole chip at work; replaces the energies of its parts."""
+    fitted_at: ClockSpec
+    """Operating point of the fit; power follows voltage and clock from there."""
+
+
 class AcceleratorSpec(Section):
     """An EdgeBERT-class accelerator."""
 
@@ -235,6 +249,8 @@ class AcceleratorSpec(Section):
     """What values come out; without it a chip is timed only."""
     artifact: ArtifactSpec | None = None
     """Present when the chip is a released implementation that is modelled to the cycle."""
+    silicon: SiliconSpec | None = None
+    """Present when the chip is a measured one; takes an `artifact` section."""
     assumed: tuple[str, ...] = ()
     """Assumptions of this description, printed by every report."""
     not_modelled: tuple[str, ...] = ()
@@ -259,6 +275,8 @@ class AcceleratorSpec(Section):
                 operand_tile_buffers=self.pu.operand_tile_buffers,
             )
         )
+        if self.silicon is not None and self.artifact is None:
+            faults.append("silicon: copies belong to transfers command by command; add artifact")
         if faults:
             raise ValueError("\n".join(faults))
         return self

@@ -36,6 +36,9 @@ class EncoderShape:
 
     width: int = 64
     heads: int = 4
+    head_size: int | None = None
+    """Elements of a head; None shares the width among the heads. Fewer heads of the same size are
+    what removing heads leaves."""
     hidden: int = 128
     layers: int = 2
     vocabulary: int = 96
@@ -150,16 +153,17 @@ def _layer(build: _Builder, index: int, source: str) -> tuple[Op, ...]:
     shape = build.shape
     at = f"layer{index}"
     shared = "layer" if shape.shared else at
-    heads, size = shape.heads, shape.width // shape.heads
+    heads, size = shape.heads, shape.head_size or shape.width // shape.heads
+    inner = heads * size
 
     def product(part: str, of: str, columns: int) -> MatMul:
         return build.product(f"{at}.{part}", of, columns, f"{shared}.{part}", "encoder_weight")
 
-    q, k, v = (product(part, source, shape.width) for part in ("q", "k", "v"))
-    turned = build.activation(f"{at}.vt", Size(shape.width), SEQUENCE)
+    q, k, v = (product(part, source, inner) for part in ("q", "k", "v"))
+    turned = build.activation(f"{at}.vt", Size(inner), SEQUENCE)
     scores = build.activation(f"{at}.scores.out", Size(heads), SEQUENCE, SEQUENCE)
     masked = build.activation(f"{at}.softmax.out", Size(heads), SEQUENCE, SEQUENCE)
-    context = build.rows(f"{at}.context.out")
+    context = build.rows(f"{at}.context.out", inner)
     attention: tuple[Op, ...] = (
         AttentionScores(
             f"{at}.scores", (q.output, k.output), scores, heads, size, size**-0.5, (None,) * heads

@@ -26,10 +26,10 @@ class ActivityRow:
 class EventLog:
     """Columns of one simulated segment; times are ticks from the segment's start.
 
-    Actions by unit: `host` issue, interrupt, decide (count), compute (count = elements) · `dma`
-    transfer · `pu` busy (count = cycles), mac, mac_gated, activation (counts) · `sfu` busy
-    (count = cycles), softmax, layernorm, add, entropy, pool, relayout, embedding (count =
-    elements) · `operand0`/`operand1` data_read, data_write, mask_read, mask_write (bits) ·
+    Actions by unit: `host` issue, interrupt, decide (count), compute (count = elements), copy
+    (bits) · `dma` transfer · `pu` busy (count = cycles), mac, mac_gated, activation (counts) ·
+    `sfu` busy (count = cycles), softmax, layernorm, add, entropy, pool, relayout, embedding
+    (count = elements) · `operand0`/`operand1` data_read, data_write, mask_read, mask_write (bits) ·
     `auxiliary` read, write (bits) · a storage medium read, write (bits; count = transfers),
     activate (count = DRAM pages opened). Only busy, transfer, read, write of a medium, and host
     rows span time; counts have equal start and end.

@@ -39,7 +39,7 @@ class _Stream:
 def segment_ticks(plan: SegmentPlan, chip: AcceleratorSpec, technology: Technology) -> int:
     """Ticks from the first configuration write to the last interrupt of a segment."""
     if plan.programs:
-        return programs_ticks(plan, chip)
+        return programs_ticks(plan, chip, technology)
     return _Analysis(plan, chip, technology).total()
 
 

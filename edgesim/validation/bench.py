@@ -33,16 +33,19 @@ class Bench:
     technology: Technology = field(default_factory=load_technology)
     _known: dict[Any, Any] = field(default_factory=dict)
 
-    def albert(self, density: float = 1.0, table_density: float = 1.0) -> OpTrace:
+    def albert(
+        self, density: float = 1.0, table_density: float = 1.0, heads: int = ALBERT_BASE.heads
+    ) -> OpTrace:
         """ALBERT-base with off-ramps as released: pooler and classifier behind every layer.
 
         Masks are random; off-ramps are dense, because the release prunes encoder and embeddings.
+        With fewer heads the others are removed with their columns and rows of the projections.
         """
-        key = ("trace", density, table_density)
+        key = ("trace", density, table_density, heads)
         if key not in self._known:
             shape = replace(
                 ALBERT_BASE, density=density, table_density=table_density, ramp_density=1.0,
-                pooler=True,
+                pooler=True, heads=heads, head_size=ALBERT_BASE.width // ALBERT_BASE.heads,
             )  # fmt: skip
             self._known[key] = encoder_trace(shape)
         return self._known[key]  # type: ignore[no-any-return]

@@ -11,7 +11,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from edgesim.validation import executed_figures, hardware_figures, model_figures
+from edgesim.validation import executed_figures, hardware_figures, model_figures, silicon
 from edgesim.validation.bench import Bench
 from edgesim.validation.entropies import authors_workload
 from edgesim.validation.figure import Figure
@@ -19,7 +19,12 @@ from edgesim.validation.figure_file import written_figures
 from edgesim.validation.verdict import VERDICTS, Row, judge
 
 MEASURES: Mapping[str, Callable[..., Any]] = MappingProxyType(
-    {**executed_figures.MEASURES, **model_figures.MEASURES, **hardware_figures.MEASURES}
+    {
+        **executed_figures.MEASURES,
+        **model_figures.MEASURES,
+        **hardware_figures.MEASURES,
+        **silicon.MEASURES,
+    }
 )
 """Simulations by the name that figures call them."""
 
@@ -75,7 +80,12 @@ def validate(entropies: Path | None = None, figures: Iterable[Figure] | None = N
     as not available without it. Raises InputError where the folder does not hold them.
     """
     bench = Bench(None if entropies is None else authors_workload(entropies))
-    chosen = all_figures() if figures is None else tuple(figures)
+    return compare_figures(bench, all_figures() if figures is None else figures)
+
+
+def compare_figures(bench: Bench, figures: Iterable[Figure]) -> Comparison:
+    """Simulate and judge figures on a bench."""
+    chosen = tuple(figures)
     bar = tqdm(chosen, desc="validate", unit="row", leave=False, disable=None)
     return Comparison(
         tuple(judge(f, MEASURES[f.simulate](bench, **dict(f.arguments))) for f in bar)

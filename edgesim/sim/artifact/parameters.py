@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 
 from edgesim.errors import InputError
 from edgesim.hw.artifact_spec import ArtifactSpec
 from edgesim.hw.spec import AcceleratorSpec
+from edgesim.tech import Technology
+from edgesim.units import ceil_div
+
+WORD_BITS = 64
+"""Of a host copy."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,14 @@ def artifact_of(chip: AcceleratorSpec) -> ArtifactSpec:
     if chip.artifact is None:
         raise InputError(f"chip {chip.name}: no artifact section; use edgebert-hls or extend it")
     return chip.artifact
+
+
+def copy_cycles(chip: AcceleratorSpec, technology: Technology, bits: int) -> int:
+    """Cycles in which the host copies what a transfer moves; 0 where nothing says that it does."""
+    if chip.silicon is None:
+        return 0
+    per_word = technology.value(chip.silicon.copy_cycles_entry)
+    return ceil(ceil_div(bits, WORD_BITS) * per_word)
 
 
 def path_parameters(chip: AcceleratorSpec, destination: int = 0) -> PathParameters:

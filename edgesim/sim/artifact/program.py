@@ -17,7 +17,7 @@ from edgesim.ir.plan import SegmentPlan
 from edgesim.ir.program import Command, OpProgram
 from edgesim.numerics.formats import format_bits
 from edgesim.sim.artifact.command_cycles import CommandCycles
-from edgesim.sim.artifact.parameters import artifact_of
+from edgesim.sim.artifact.parameters import artifact_of, copy_cycles
 from edgesim.sim.artifact.program_counts import command_counts
 from edgesim.sim.memory import MediumTiming, medium_timing
 from edgesim.tech import Technology
@@ -88,10 +88,15 @@ class _Player:
         """Bits through AXI; the memory behind it answers a beat a cycle."""
         masks = command.start.endswith("mask")
         bits = command.sizes[0] * self.chip.pu.vector_size * (1 if masks else self.element_bits)
+        copies = copy_cycles(self.chip, self.technology, bits)
+        action = "read" if "_load_" in command.start else "write"
+        if copies and action == "read":
+            yield from self._busy("host", "copy", op, copies, 1, bits)
         start = int(self.env.now)
         yield from self._busy("dma", "transfer", op, self.cycles.of(command), 1, bits)
-        action = "read" if "_load_" in command.start else "write"
         self._storage(command.medium, action, op, 1, bits, start)
+        if copies and action == "write":
+            yield from self._busy("host", "copy", op, copies, 1, bits)
 
     def _compute(self, program: OpProgram) -> Process:
         """Work of the host, which reads and writes the storage itself while it computes."""

@@ -8,7 +8,10 @@ from edgesim.ir.plan import SegmentPlan
 from edgesim.ir.run import SimulationRun
 from edgesim.units import TICKS_PER_S
 
-HOST_PARTS = {"issue": "configuration", "interrupt": "interrupts", "decide": "configuration"}
+HOST_PARTS = {
+    "issue": "configuration", "interrupt": "interrupts", "decide": "configuration",
+    "copy": "host: copies",
+}  # fmt: skip
 STORAGE_PARTS = {"read": "AXI loads", "write": "AXI stores"}
 
 

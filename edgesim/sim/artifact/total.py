@@ -8,23 +8,35 @@ from math import ceil
 from edgesim.hw.spec import AcceleratorSpec
 from edgesim.ir.plan import SegmentPlan
 from edgesim.ir.program import Command, OpProgram
-from edgesim.sim.artifact.parameters import artifact_of
+from edgesim.numerics.formats import format_bits
+from edgesim.sim.artifact.parameters import artifact_of, copy_cycles
 from edgesim.sim.artifact.product import matmul_cycles
 from edgesim.sim.op_cycles import op_cycles
+from edgesim.tech import Technology
 
 
-def programs_ticks(plan: SegmentPlan, chip: AcceleratorSpec) -> int:
+def programs_ticks(plan: SegmentPlan, chip: AcceleratorSpec, technology: Technology) -> int:
     """Ticks of a segment that is planned as command lists."""
-    cycles = sum(_program_cycles(program, chip) for program in plan.programs)
+    cycles = sum(_program_cycles(program, chip, technology) for program in plan.programs)
     return cycles * round(1e12 / chip.clock.frequency_hz)
 
 
-def _program_cycles(program: OpProgram, chip: AcceleratorSpec) -> int:
+def _program_cycles(program: OpProgram, chip: AcceleratorSpec, technology: Technology) -> int:
     cycles = ceil(program.host_elements * chip.host.cycles_per_element)
     cycles += chip.host.status_read_cycles * program.decides
     for command, count in Counter(program.commands).items():
         cycles += program.repeats * count * _command_cycles(command, chip)
+        cycles += program.repeats * count * _copies(command, chip, technology)
     return cycles
+
+
+def _copies(command: Command, chip: AcceleratorSpec, technology: Technology) -> int:
+    """Cycles in which the host copies what a transfer moves."""
+    if not command.start.startswith("axi_"):
+        return 0
+    row_bits = 1 if command.start.endswith("mask") else format_bits(chip.pu.number_format)
+    moved = command.sizes[0] * chip.pu.vector_size * row_bits
+    return copy_cycles(chip, technology, moved)
 
 
 def _command_cycles(command: Command, chip: AcceleratorSpec) -> int:
