@@ -33,16 +33,17 @@ def equal_length_rows(tokens: Sequence[NDArray[np.int64]]) -> Iterator[NDArray[n
 
 
 def unpadded_logits(
-    model: MultiExitClassifier, tokens: Sequence[NDArray[np.int64]]
+    model: MultiExitClassifier, tokens: Sequence[NDArray[np.int64]], *, quiet: bool = False
 ) -> NDArray[np.float32]:
     """Logits of every ramp, (rows, num_ramps, num_labels), without a padded position anywhere.
 
     Batches hold sentences of one length, so the values are those of batch 1 up to the order of
-    float32 sums. NaN logits raise InputError.
+    float32 sums. NaN logits raise InputError. `quiet` shows no progress bar.
     """
     model.eval()
     out = np.empty((len(tokens), len(model.ramps), model.num_labels), dtype=np.float32)
-    with torch.inference_mode(), tqdm(total=len(tokens), desc="record", disable=None) as bar:
+    shown = True if quiet else None
+    with torch.inference_mode(), tqdm(total=len(tokens), desc="record", disable=shown) as bar:
         for rows in equal_length_rows(tokens):
             ids = torch.from_numpy(np.stack([tokens[row] for row in rows]))
             out[rows] = model(ids, torch.ones_like(ids)).permute(1, 0, 2).numpy()

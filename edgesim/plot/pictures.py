@@ -22,24 +22,29 @@ def save_pictures(
     folder: Path, results: Results, labels: Sequence[str] | None = None
 ) -> tuple[tuple[Path, str], ...]:
     """Paths and captions of the PNG files written into an existing folder, 900 pixels wide."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     found = as_results(results)
     written = []
     for name, caption, height_inches, draw in _pictures(found):
-        figure = Figure(figsize=(WIDTH_INCHES, height_inches), dpi=DPI, layout="constrained")
-        FigureCanvasAgg(figure)
-        draw(found, figure.add_subplot(), labels)
         path = folder / name
-        figure.savefig(path, dpi=DPI, metadata={"Software": None})
+        save_picture(path, height_inches, partial(draw, found, labels=labels))
         written.append((path, caption))
     return tuple(written)
 
 
+def save_picture(path: Path, height_inches: float, draw: Callable[[Axes], Axes]) -> None:
+    """One PNG file, 900 pixels wide, with what `draw` puts on its axes."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(WIDTH_INCHES, height_inches), dpi=DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    draw(figure.add_subplot())
+    figure.savefig(path, dpi=DPI, metadata={"Software": None})
+
+
 def _pictures(
     results: Results,
-) -> tuple[tuple[str, str, float, Callable[[Results, Axes, Sequence[str] | None], Axes]], ...]:
+) -> tuple[tuple[str, str, float, Callable[..., Axes]], ...]:
     """File, caption, height and drawing function of each picture."""
     return (
         ("energy_by_unit.png",

@@ -1,0 +1,17 @@
+"""Faulty memories: cells that are read as another level, and what that does to stored weights."""
+
+from edgesim.functional.faults.cells import CODINGS, CellFaults, cell_faults, media, widened_to
+from edgesim.functional.faults.injection import Damage, damage
+from edgesim.functional.faults.stored import StoredTensor, store
+
+__all__ = [
+    "CODINGS",
+    "CellFaults",
+    "Damage",
+    "StoredTensor",
+    "cell_faults",
+    "damage",
+    "media",
+    "store",
+    "widened_to",
+]
