@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,6 +47,28 @@ class EventLog:
     unit_names: tuple[str, ...]
     action_names: tuple[str, ...]
     op_names: tuple[str, ...]
+
+    @classmethod
+    def of_rows(
+        cls, name: str, duration_ticks: int, rows: NDArray[np.void], units: Iterable[str],
+        actions: Iterable[str], ops: Iterable[str],
+    ) -> EventLog:  # fmt: skip
+        """The log of unsorted records start, end, unit, action, op, count and bits.
+
+        Units, actions and ops of the rows are numbers of the given names. Rows are sorted as
+        `EventRecorder.freeze` sorts them.
+        """
+        unit_names, unit = _renumbered(rows["unit"], units)
+        action_names, action = _renumbered(rows["action"], actions)
+        op_names, op = _renumbered(rows["op"], ops)
+        key = (unit * len(action_names) + action) * len(op_names) + op
+        start, end, count, bits = (rows[field] for field in ("start", "end", "count", "bits"))
+        order = np.lexsort((bits, count, key, end, start))
+        return cls(
+            name, duration_ticks, start[order], end[order], unit[order].astype(np.int32),
+            action[order].astype(np.int32), op[order].astype(np.int32), count[order], bits[order],
+            unit_names, action_names, op_names,
+        )  # fmt: skip
 
     def __len__(self) -> int:
         return len(self.start_ticks)
@@ -184,3 +206,15 @@ def _numbered(names: Sequence[str]) -> tuple[tuple[str, ...], NDArray[np.int32]]
     distinct = tuple(sorted(set(names)))
     number = {name: i for i, name in enumerate(distinct)}
     return distinct, np.fromiter(map(number.__getitem__, names), np.int32, len(names))
+
+
+def _renumbered(
+    numbers: NDArray[np.int64], names: Iterable[str]
+) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+    """The names that occur, in order, and every number as its name's place among them."""
+    all_names = list(names)
+    used = np.flatnonzero(np.bincount(numbers, minlength=len(all_names)))
+    distinct = tuple(sorted({all_names[i] for i in used}))
+    place = {name: i for i, name in enumerate(distinct)}
+    places = np.array([place.get(name, 0) for name in all_names], dtype=np.int64)
+    return distinct, places[numbers]

@@ -122,6 +122,15 @@ class SegmentPlan:
     """Command lists of a chip that is driven start by start; empty for the others."""
 
     @property
+    def media(self) -> tuple[str, ...]:
+        """Media that the segment moves data from or to, sorted."""
+        media = {op.medium for op in self.ops if op.medium}
+        media |= {read.medium for read in self.embedding_reads}
+        for op in self.ops:
+            media |= {move.medium for move in (*op.loads, *op.stores, *op.entry_stores)}
+        return tuple(sorted(media))
+
+    @property
     def traffic_bits(self) -> int:
         """Storage bits that the segment moves."""
         return sum(op.traffic_bits for op in self.ops) + sum(r.bits for r in self.embedding_reads)

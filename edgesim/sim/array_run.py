@@ -82,7 +82,7 @@ class ArrayRun:
         kernels.advance_tiles(
             self.state, ceil_div(rows, n) * column_tiles, ceil_div(self.op.reduction, n), n, n,
             ceil_div(n, pu.drain_vectors_per_cycle), pu.operand_tile_buffers,
-            pu.accumulator_buffers, not_before, True,
+            pu.accumulator_buffers, not_before, not engine.every_tile,
         )  # fmt: skip
         yield from self._until(int(self.state[kernels.LOAD_END]))
 

@@ -21,39 +21,52 @@ from edgesim.sim.array_run import ArrayRun, Process
 from edgesim.sim.artifact.program import play_programs
 from edgesim.sim.counts import Count, product_counts, vector_counts
 from edgesim.sim.memory import MediumTiming, medium_timing
+from edgesim.sim.serial import is_serial, play_serial
 from edgesim.sim.turns import Turns
-from edgesim.sim.vector_unit import SCHEDULES, movement_cycles, program_cycles
+from edgesim.sim.vector_unit import SCHEDULES, vector_op_cycles
 from edgesim.tech import Technology
 from edgesim.units import ceil_div, period_ticks
 
 __all__ = ["SCHEDULES", "SegmentEngine", "simulate_segment"]
 
 
-def simulate_segment(plan: SegmentPlan, chip: AcceleratorSpec, technology: Technology) -> EventLog:
-    """Event log of one segment. Raises DeadlockError when work remains and nothing can move."""
+def simulate_segment(
+    plan: SegmentPlan, chip: AcceleratorSpec, technology: Technology, every_tile: bool = False
+) -> EventLog:
+    """Event log of one segment. Raises DeadlockError when work remains and nothing can move.
+
+    A segment whose commands follow each other is played by the compiled engine, which gives the
+    same log; `every_tile` plays the steady state of the tile pipeline too instead of skipping it.
+    """
     if plan.programs:
         return play_programs(plan, chip, technology)
-    return SegmentEngine(plan, chip, technology).run()
+    timing = [medium_timing(chip, technology, medium) for medium in plan.media]
+    log = None
+    if is_serial(plan, chip, timing):
+        log = play_serial(plan, chip, timing, every_tile)
+    if log is None:
+        log = SegmentEngine(plan, chip, technology, every_tile).run()
+    return log
 
 
 class SegmentEngine:
     """The state of one segment in play."""
 
-    def __init__(self, plan: SegmentPlan, chip: AcceleratorSpec, technology: Technology) -> None:
+    def __init__(
+        self, plan: SegmentPlan, chip: AcceleratorSpec, technology: Technology,
+        every_tile: bool = False,
+    ) -> None:  # fmt: skip
         self.plan = plan
         self.chip = chip
+        self.every_tile = every_tile
         self.env = simpy.Environment()
         self.recorder = EventRecorder()
         self.period = period_ticks(chip.clock.frequency_hz)
         self.element_bits = format_bits(chip.pu.number_format)
-        media = {op.medium for op in plan.ops if op.medium}
-        media |= {read.medium for read in plan.embedding_reads}
-        moves = (move for op in plan.ops for move in (*op.loads, *op.stores, *op.entry_stores))
-        media |= {move.medium for move in moves}
         self.timing: dict[str, MediumTiming] = {
-            medium: medium_timing(chip, technology, medium) for medium in sorted(media)
+            medium: medium_timing(chip, technology, medium) for medium in plan.media
         }
-        self.channels = {medium: Turns(self.env, 1) for medium in sorted(media)}
+        self.channels = {medium: Turns(self.env, 1) for medium in plan.media}
         self.host = Turns(self.env, 1)
         self.pu = Turns(self.env, 1)
         self.sfu = Turns(self.env, 1)
@@ -258,7 +271,7 @@ class SegmentEngine:
         if op.kind == "embedding":
             yield from self._embedding(op)
         else:
-            cycles = self._vector_cycles(op)
+            cycles = vector_op_cycles(self.chip, op)
             yield from self.holding(("operand1",), self._busy("sfu", op, cycles))
         if op.parameter_bits:
             self.slots.give()
@@ -266,12 +279,6 @@ class SegmentEngine:
             yield from self.spill(op, spill, "write", spill.bits)
         for count in vector_counts(op, self.chip, self.element_bits):
             self._count(op, count)
-
-    def _vector_cycles(self, op: PlannedOp) -> int:
-        vectors = ceil_div(op.reduction, self.chip.pu.vector_size)
-        if op.kind in self.chip.sfu.programs:
-            return program_cycles(self.chip.sfu, op.kind, op.rows, vectors)
-        return movement_cycles(self.chip.sfu, op.rows, vectors)
 
     def _embedding(self, op: PlannedOp) -> Process:
         """Read row after row; decoding one row overlaps reading the next."""

@@ -41,7 +41,7 @@ class SegmentLogs:
         self, plan: SegmentPlan, timed: str, chip: AcceleratorSpec, technology: Technology
     ) -> EventLog:
         """The event log of a plan; `timed` is the chip's `timed_text`."""
-        media = tuple(medium_timing(chip, technology, name) for name in plan_media(plan))
+        media = tuple(medium_timing(chip, technology, name) for name in plan.media)
         key = (plan, timed, media)
         found = self._logs.get(key)
         if found is not None:
@@ -55,15 +55,6 @@ class SegmentLogs:
         while self._rows > self.max_rows and len(self._logs) > 1:
             self._rows -= len(self._logs.popitem(last=False)[1])
         return log
-
-
-def plan_media(plan: SegmentPlan) -> list[str]:
-    """Media that a segment moves data from or to, sorted."""
-    media = {op.medium for op in plan.ops if op.medium}
-    media |= {read.medium for read in plan.embedding_reads}
-    for op in plan.ops:
-        media |= {move.medium for move in (*op.loads, *op.stores, *op.entry_stores)}
-    return sorted(media)
 
 
 def timed_text(chip: AcceleratorSpec) -> str:

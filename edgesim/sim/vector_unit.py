@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from edgesim.hw.spec import SfuProgram, SfuSpec
+from edgesim.hw.spec import AcceleratorSpec, SfuProgram, SfuSpec
+from edgesim.ir.plan import PlannedOp
+from edgesim.units import ceil_div
 
 SCHEDULES = ("pipelined", "fsm_ii", "fsm")
+
+
+def vector_op_cycles(chip: AcceleratorSpec, op: PlannedOp) -> int:
+    """Cycles of one command of a special-function or movement op."""
+    vectors = ceil_div(op.reduction, chip.pu.vector_size)
+    if op.kind in chip.sfu.programs:
+        return program_cycles(chip.sfu, op.kind, op.rows, vectors)
+    return movement_cycles(chip.sfu, op.rows, vectors)
 
 
 def program_cycles(sfu: SfuSpec, kind: str, rows: int, vectors: int) -> int:

@@ -42,13 +42,15 @@ def _collection_paused() -> Iterator[None]:
 class WorkloadSimulator:
     """Plays the segments of a mapped trace; a segment that was played is not played again.
 
-    With `logs`, event logs are also shared with other simulators, of the same chip or of others.
+    With `every_tile` the steady state of the tile pipeline is played too, not skipped. With `logs`,
+    event logs are also shared with other simulators, of the same chip or of others.
     """
 
     def __init__(
         self, plans_of: MappingPlan, chip: AcceleratorSpec, technology: Technology,
-        logs: SegmentLogs | None = None,
+        logs: SegmentLogs | None = None, every_tile: bool = False,
     ) -> None:  # fmt: skip
+        self.every_tile = every_tile
         self.plans_of = plans_of
         self.chip = chip
         self.technology = technology
@@ -127,7 +129,7 @@ class WorkloadSimulator:
             renamed = tuple(names[name] for name in log.op_names)
             return replace(log, name=plan.label, op_names=renamed)
         if self._logs is None:
-            return simulate_segment(plan, self.chip, self.technology)
+            return simulate_segment(plan, self.chip, self.technology, self.every_tile)
         return self._logs.log(plan, self._timed, self.chip, self.technology)
 
     def _spilled_rows(self, plan: SegmentPlan) -> int:

@@ -1,0 +1,223 @@
+"""The steps that the host takes in a serial segment, in order: what `engine` does op by op.
+
+Nothing here depends on time. When a step begins and ends is found by `serial_kernel`.
+"""
+
+from __future__ import annotations
+
+import numba as nb
+
+from edgesim.sim import serial_layout as at
+
+_part = nb.njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+"""A function that only kernels call."""
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def lay_out(segment):  # type: ignore[no-untyped-def]
+    """Write the steps of a segment and return their number, also where there is no room for all."""
+    ops = segment.ops
+    num_ops = len(ops) - 1
+    place = 0
+    op = 0
+    while op < num_ops:
+        for row in range(ops[op].first_entry, ops[op + 1].first_entry):
+            entry = segment.entries[row]
+            place = _step(segment, place, at.MOVE, op, entry.medium, at.WRITE, entry.bits, 1)
+        stop = op
+        while stop < num_ops and ops[stop].repeats > 1 and ops[stop].unit != at.FUSED:
+            stop += 1
+        for _ in range(ops[op].repeats if stop > op else 1):
+            for member in range(op, max(stop, op + 1)):
+                place = _command(segment, place, member)
+        op = max(stop, op + 1)
+    return _step(segment, place, at.END, 0, 0, 0, 0, 0)
+
+
+@_part
+def _step(segment, place, kind, op, unit, action, amount, count):  # type: ignore[no-untyped-def]
+    """Write one step and return the place behind it."""
+    if place < len(segment.steps):
+        step = segment.steps[place]
+        step.kind, step.op, step.unit = kind, op, unit
+        step.action, step.amount, step.count = action, amount, count
+    return place + 1
+
+
+@_part
+def _command(segment, place, number):  # type: ignore[no-untyped-def]
+    """Configure, start, wait for the unit, take the interrupt."""
+    op, figures = segment.ops[number], segment.figures
+    if op.unit == at.FUSED:
+        return place
+    if op.unit == at.AT_EXIT:
+        return _step(segment, place, at.WORK, number, at.HOST_UNIT, at.DECIDE, op.cycles, 1)
+    if op.unit == at.ON_HOST:
+        return _host_op(segment, place, number)
+    on_pu = op.unit == at.ON_PU
+    writes = figures.pu_writes if on_pu else figures.sfu_writes
+    cycles = writes * figures.write_cycles
+    place = _step(segment, place, at.WORK, number, at.HOST_UNIT, at.ISSUE, cycles, writes)
+    place = _product(segment, place, number) if on_pu else _vector(segment, place, number)
+    for row in range(op.first_count, segment.ops[number + 1].first_count):
+        of = segment.counts[row]
+        place = _step(segment, place, at.NOTE, number, of.unit, of.action, of.bits, of.count)
+    cycles = figures.pu_interrupt if on_pu else figures.sfu_interrupt
+    return _step(segment, place, at.WORK, number, at.HOST_UNIT, at.INTERRUPT, cycles, 1)
+
+
+@_part
+def _host_op(segment, place, number):  # type: ignore[no-untyped-def]
+    """An op that the chip lacks: tensors out, host cycles, tensors in."""
+    op, after = segment.ops[number], segment.ops[number + 1]
+    for row in range(op.first_read, after.first_read):
+        read = segment.reads[row]
+        place = _step(segment, place, at.MOVE, number, read.medium, at.READ, read.bits, 0)
+    place = _spills(segment, place, number, op.first_store, after.first_store, at.WRITE)
+    place = _step(segment, place, at.WORK, number, at.HOST_UNIT, at.COMPUTE, op.cycles, op.elements)
+    return _spills(segment, place, number, op.first_load, after.first_load, at.READ)
+
+
+@_part
+def _vector(segment, place, number):  # type: ignore[no-untyped-def]
+    op, after = segment.ops[number], segment.ops[number + 1]
+    place = _spills(segment, place, number, op.first_load, after.first_load, at.READ)
+    if op.parameters:
+        place = _step(segment, place, at.AWAIT_CHUNK, number, 0, 0, op.first_request, 0)
+    if op.embeds:
+        place = _embedding(segment, place, number)
+    else:
+        place = _step(segment, place, at.WORK, number, at.SFU_UNIT, at.BUSY, op.cycles, op.cycles)
+    if op.parameters:
+        place = _step(segment, place, at.GIVE_SLOT, number, 0, 0, 0, 0)
+    return _spills(segment, place, number, op.first_store, after.first_store, at.WRITE)
+
+
+@_part
+def _spills(segment, place, number, first, stop, action):  # type: ignore[no-untyped-def]
+    """Whole activations that move before or behind an op."""
+    for row in range(first, stop):
+        spill = segment.loads[row] if action == at.READ else segment.stores[row]
+        place = _step(segment, place, at.MOVE, number, spill.medium, action, spill.bits, 1)
+    return place
+
+
+@_part
+def _embedding(segment, place, number):  # type: ignore[no-untyped-def]
+    """Read row after row; decoding one row (`cycles`) overlaps reading the next."""
+    op, after = segment.ops[number], segment.ops[number + 1]
+    place = _step(segment, place, at.BEGIN_ROWS, number, 0, 0, 0, 0)
+    for row in range(op.first_read, after.first_read):
+        read = segment.reads[row]
+        place = _step(segment, place, at.MOVE, number, read.medium, at.READ, read.bits, 0)
+        place = _step(segment, place, at.DECODE_ROW, number, 0, 0, op.cycles, 0)
+    place = _step(segment, place, at.AWAIT_ROWS, number, 0, 0, 0, 0)
+    repeated = max(0, op.rows - (after.first_read - op.first_read))
+    cycles = repeated * op.cycles + segment.figures.sfu_fill
+    return _step(segment, place, at.WORK, number, at.SFU_UNIT, at.BUSY, cycles, cycles)
+
+
+@_part
+def _product(segment, place, number):  # type: ignore[no-untyped-def]
+    """One command on the MAC array: blocks of rows against chunks of weights."""
+    op, after = segment.ops[number], segment.ops[number + 1]
+    place = _step(segment, place, at.BEGIN_PRODUCT, number, 0, 0, 0, 0)
+    if op.first_chunk == after.first_chunk:
+        place = _loads(segment, place, number, 1, op.repeats)
+        column_tiles = -(-op.columns // segment.figures.vector_size)
+        for row in range(op.first_block, after.first_block):
+            rows = segment.blocks[row]
+            place = _tiles(segment, place, number, rows, column_tiles)
+            place = _stores(segment, place, number, rows * op.columns)
+    elif op.order == at.WEIGHT_BLOCKED:
+        place = _weight_blocked(segment, place, number)
+    else:
+        place = _streamed(segment, place, number)
+    place = _step(segment, place, at.DRAIN, number, 0, 0, 0, 0)
+    return _step(segment, place, at.AWAIT_STORE, number, 0, 0, 0, 0)
+
+
+@_part
+def _streamed(segment, place, number):  # type: ignore[no-untyped-def]
+    """Every chunk of weights against a block of rows, then the next block."""
+    op, after = segment.ops[number], segment.ops[number + 1]
+    request = op.first_request
+    for row in range(op.first_block, after.first_block):
+        rows = segment.blocks[row]
+        place = _loads(segment, place, number, rows, op.rows)
+        left = op.columns
+        for chunk in range(op.first_chunk, after.first_chunk):
+            awaited = request + chunk - op.first_chunk
+            place = _step(segment, place, at.AWAIT_CHUNK, number, 0, 0, awaited, 0)
+            place = _tiles(segment, place, number, rows, segment.chunks[chunk])
+            place = _step(segment, place, at.GIVE_SLOT, number, 0, 0, 0, 0)
+            columns = min(segment.chunks[chunk] * segment.figures.vector_size, left)
+            place = _stores(segment, place, number, rows * columns)
+            left -= columns
+        if op.order == at.ROW_BLOCKED:
+            request += after.first_chunk - op.first_chunk
+    return place
+
+
+@_part
+def _weight_blocked(segment, place, number):  # type: ignore[no-untyped-def]
+    """Weights in resident groups; the rows pass by once per group."""
+    op, after = segment.ops[number], segment.ops[number + 1]
+    group = -(-(after.first_chunk - op.first_chunk) // op.passes)
+    behind = op.columns
+    for first in range(op.first_chunk, after.first_chunk, group):
+        stop = min(first + group, after.first_chunk)
+        for chunk in range(first, stop):
+            awaited = op.first_request + chunk - op.first_chunk
+            place = _step(segment, place, at.AWAIT_CHUNK, number, 0, 0, awaited, 0)
+            place = _step(segment, place, at.GIVE_SLOT, number, 0, 0, 0, 0)
+        left = behind
+        for row in range(op.first_block, after.first_block):
+            rows = segment.blocks[row]
+            place = _loads(segment, place, number, rows, op.rows)
+            left = behind
+            for chunk in range(first, stop):
+                place = _tiles(segment, place, number, rows, segment.chunks[chunk])
+                columns = min(segment.chunks[chunk] * segment.figures.vector_size, left)
+                place = _stores(segment, place, number, rows * columns)
+                left -= columns
+        behind = left
+    return place
+
+
+@_part
+def _tiles(segment, place, number, rows, column_tiles):  # type: ignore[no-untyped-def]
+    n = segment.figures.vector_size
+    outputs = -(-rows // n) * column_tiles
+    depth = -(-segment.ops[number].reduction // n)
+    return _step(segment, place, at.TILES, number, 0, 0, outputs, depth)
+
+
+@_part
+def _loads(segment, place, number, part, whole):  # type: ignore[no-untyped-def]
+    """Bring this block's share of every spilled input."""
+    for row in range(segment.ops[number].first_load, segment.ops[number + 1].first_load):
+        spill = segment.loads[row]
+        bits = _share(segment, spill, part, whole)
+        place = _step(segment, place, at.MOVE, number, spill.medium, at.READ, bits, 1)
+    return place
+
+
+@_part
+def _stores(segment, place, number, elements):  # type: ignore[no-untyped-def]
+    """Send this piece's share of a spilled output; one store may be under way."""
+    op = segment.ops[number]
+    for row in range(op.first_store, segment.ops[number + 1].first_store):
+        spill = segment.stores[row]
+        bits = _share(segment, spill, elements, op.rows * op.columns * op.repeats)
+        place = _step(segment, place, at.AWAIT_STORE, number, 0, 0, 0, 0)
+        place = _step(segment, place, at.START_STORE, number, spill.medium, at.WRITE, bits, 1)
+    return place
+
+
+@_part
+def _share(segment, spill, part, whole):  # type: ignore[no-untyped-def]
+    """Bits of the next `part` of `whole`; over all parts they sum to the tensor's bits."""
+    done = segment.shares[spill.share]
+    segment.shares[spill.share] = done + part
+    return (done + part) * spill.bits // whole - done * spill.bits // whole
