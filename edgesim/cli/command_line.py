@@ -6,12 +6,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from edgesim.cli import chips, faults, models, run, sweeps, validation
+from edgesim.cli import chips, faults, models, run, scale, sweeps, validation
 from edgesim.errors import EdgesimError
 
 COMMANDS = (
     run.add_demo, models.add_lower, models.add_record, run.add_run, run.add_compare,
-    sweeps.add_sweep, sweeps.add_pareto, sweeps.add_store, models.add_compress,
+    scale.add_scale, sweeps.add_sweep, sweeps.add_pareto, sweeps.add_store, models.add_compress,
     models.add_evaluate, faults.add_faults, validation.add_validate, chips.add_chip,
 )  # fmt: skip
 """Each adds one command with its options; the order is that of the help page."""

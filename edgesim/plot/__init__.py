@@ -8,14 +8,17 @@ from edgesim.plot.exits import exit_layer_data, plot_exit_layers
 from edgesim.plot.latency import latency_by_kind_data, plot_latency_by_kind
 from edgesim.plot.pictures import save_pictures
 from edgesim.plot.roofline import plot_roofline, roofline_data
+from edgesim.plot.scale import layer_scale_data, plot_layer_scale
 
 __all__ = [
     "energy_by_unit_data",
     "exit_layer_data",
     "latency_by_kind_data",
+    "layer_scale_data",
     "plot_energy_by_unit",
     "plot_exit_layers",
     "plot_latency_by_kind",
+    "plot_layer_scale",
     "plot_roofline",
     "roofline_data",
     "save_pictures",
