@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import io
-import json
-import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
 from transformers import AutoModel
 from transformers.utils import logging as transformers_logging
 
+from edgesim.compress.attention import use_edgesim_attention
+from edgesim.compress.attention_span import HardSpan, attention_modules, set_spans
+from edgesim.compress.checkpoint import RECIPE_KEY, load_tensors, save_tensors
 from edgesim.compress.files import write_whole
 from edgesim.compress.multi_exit import MultiExitClassifier
 from edgesim.compress.recipe import Recipe, Stage
@@ -22,9 +23,6 @@ from edgesim.compress.selection import SelectionSplit, split_selection
 from edgesim.compress.text import LabelledText, load_tokenizer, read_tsv, tokenize
 from edgesim.compress.training import StageRun, TrainingSet, ramp_logits
 from edgesim.errors import InputError
-
-TRAINING_TASK = {"name", "num_labels", "max_tokens", "num_selection", "selection_seed"}
-"""Settings of a task that the trained weights depend on."""
 
 
 @dataclass(frozen=True)
@@ -72,12 +70,6 @@ def base_model(recipe: Recipe, base: Path) -> MultiExitClassifier:
     return model
 
 
-def _save_whole(tensors: dict[str, torch.Tensor], path: Path) -> None:
-    partial = path.with_suffix(".partial")
-    save_file({k: v.contiguous() for k, v in tensors.items()}, partial)
-    os.replace(partial, path)
-
-
 def training_tokens(recipe: Recipe, data: TaskData, base: Path) -> list[NDArray[np.int64]]:
     """Token ids of the training rows, cut at the recipe's longest sentence."""
     tokenizer = load_tokenizer(base / "tokenizer.json")
@@ -86,30 +78,31 @@ def training_tokens(recipe: Recipe, data: TaskData, base: Path) -> list[NDArray[
 
 
 def load_stage(recipe: Recipe, stage: str, base: Path, work: Path) -> MultiExitClassifier:
-    """The model as a finished stage left it in the work folder, in evaluation mode."""
+    """The model as a finished stage left it in the work folder, in evaluation mode.
+
+    Raises InputError when it is not there or was written by another recipe.
+    """
+    names = [s.name for s in recipe.stages]
     weights = work / f"{stage}.safetensors"
-    if not weights.is_file():
+    if stage not in names or not weights.is_file():
         raise InputError(f"{weights}: stage {stage!r} has not been trained in this work folder")
     model = base_model(recipe, base)
-    model.load_state_dict(load_file(weights))
+    tensors, _ = load_tensors(weights, recipe.stage_hash(names.index(stage)))
+    _restore_spans(model, tensors)
+    model.load_state_dict(tensors)
     return model.eval()
 
 
-def _claim(work: Path, recipe: Recipe) -> None:
-    """Make the work folder this recipe's; InputError when it is that of another one."""
-    work.mkdir(parents=True, exist_ok=True)
-    settings = recipe.model_dump(include={"base": {"sha256"}, "task": TRAINING_TASK}) | {
-        "pooling": recipe.pooling, "exits": recipe.exits, "seed": recipe.seed,
-        "stages": [stage.model_dump() for stage in recipe.stages],
-    }  # fmt: skip
-    content = json.dumps(settings, indent=2).encode()
-    owner = work / "recipe.json"
-    if owner.is_file() and owner.read_bytes() != content:
-        raise InputError(
-            f"{work}: holds the work of another recipe or of an earlier version of "
-            f"{recipe.name}; name another work folder or delete this one"
-        )
-    write_whole(owner, content)
+def _restore_spans(model: MultiExitClassifier, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Give the model the whole-token spans that the stored tensors hold."""
+    stored = [
+        tensors[f"{path}.span.tokens"]
+        for path, _ in attention_modules(model)
+        if f"{path}.span.tokens" in tensors
+    ]
+    if stored:
+        set_spans(model, [HardSpan(tokens) for tokens in stored])
+        use_edgesim_attention(model.encoder)
 
 
 def train_recipe(
@@ -118,42 +111,56 @@ def train_recipe(
     """Run every stage that the work folder does not hold yet; returns the final model.
 
     Work files: `<stage>.safetensors` (float32 weights as the forward uses them),
-    `<stage>.checkpoint.safetensors` while a stage is under way.
+    `<stage>.checkpoint.safetensors` while a stage is under way, `<stage>.progress.tsv`. Each
+    carries the hash of the recipe up to its stage, so that recipes with a common beginning may
+    share stage files, and others are refused.
     """
-    _claim(work, recipe)
+    work.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
     tokens = training_tokens(recipe, data, base)
     assert data.train.labels is not None
+    for path in sorted(work.glob("*.partial")):
+        path.unlink()
     model = base_model(recipe, base)
     for index, stage in enumerate(recipe.stages):
         finished = work / f"{stage.name}.safetensors"
         if finished.is_file():
-            model.load_state_dict(load_file(finished))
+            model = load_stage(recipe, stage.name, base, work)
             continue
-        rows = TrainingSet(tokens, data.train.labels, _teacher(recipe, stage, base, work, tokens))
+        rows = TrainingSet(
+            tokens, data.train.labels, *_teacher(recipe, stage, base, work, tokens)
+        )  # fmt: skip
         checkpoint = work / f"{stage.name}.checkpoint.safetensors"
+        recipe_hash = recipe.stage_hash(index)
         StageRun(
-            model, stage, rows, seed=recipe.seed + index, checkpoint=checkpoint, max_steps=max_steps
-        ).run()
-        _save_whole(model.state_dict(), finished)
+            model, stage, rows, seed=recipe.seed + index, checkpoint=checkpoint,
+            max_steps=max_steps, recipe_sha256=recipe_hash,
+        ).run()  # fmt: skip
+        save_tensors(model.state_dict(), finished, {RECIPE_KEY: recipe_hash})
         checkpoint.unlink(missing_ok=True)
     return model.eval()
 
 
 def _teacher(
     recipe: Recipe, stage: Stage, base: Path, work: Path, tokens: list[NDArray[np.int64]]
-) -> NDArray[np.float32] | None:
-    """Final-ramp logits of the teacher stage over the training rows, cached on disk."""
+) -> tuple[NDArray[np.float32] | None, MultiExitClassifier | None]:
+    """Final-ramp logits of the teacher stage over the training rows, cached on disk.
+
+    The teacher itself comes along where its hidden states are compared.
+    """
     if stage.distil is None:
-        return None
+        return None, None
     cache = work / f"{stage.distil.teacher}.logits.npy"
+    teacher: MultiExitClassifier | None = None
+    if stage.distil.hidden or not cache.is_file():
+        teacher = load_stage(recipe, stage.distil.teacher, base, work)
     if cache.is_file():
-        cached: NDArray[np.float32] = np.load(cache, allow_pickle=False)
-        if len(cached) == len(tokens):
-            return cached
-    teacher = load_stage(recipe, stage.distil.teacher, base, work)
+        logits: NDArray[np.float32] = np.load(cache, allow_pickle=False)
+        if len(logits) == len(tokens):
+            return logits, teacher if stage.distil.hidden else None
+    teacher = teacher or load_stage(recipe, stage.distil.teacher, base, work)
     logits = ramp_logits(teacher, tokens)[:, -1]
     content = io.BytesIO()
     np.save(content, logits, allow_pickle=False)
     write_whole(cache, content.getvalue())
-    return logits
+    return logits, teacher if stage.distil.hidden else None

@@ -58,10 +58,17 @@ class MultiExitClassifier(nn.Module):
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Logits of every ramp, (num_ramps, batch, num_labels), in layer order."""
+        return self.ramp_logits(self.states(input_ids, attention_mask), attention_mask)
+
+    def states(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, ...]:
+        """Token states behind every layer, each (batch, S, hidden)."""
         output = self.encoder(
             input_ids=input_ids, attention_mask=attention_mask, output_hidden_states=True
         )
-        states = output.hidden_states[1:]
+        return tuple(output.hidden_states[1:])
+
+    def ramp_logits(self, states: tuple[Tensor, ...], attention_mask: Tensor) -> Tensor:
+        """Logits of every ramp from the states behind their layers."""
         return torch.stack(
             [ramp(state, attention_mask) for ramp, state in zip(self.ramps, states, strict=True)]
         )

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
+from edgesim.compress.steps import (
+    Distil,
+    Embeddings,
+    Exits,
+    Fraction,
+    Prune,
+    Quantise,
+    Section,
+    Span,
+)
 from edgesim.errors import InputError
 
-Fraction = Annotated[float, Field(ge=0, le=1)]
+STEPS = ("exits", "embeddings", "distil", "span", "prune", "quantise")
+"""Keys of a stage that are steps; the others are settings of its optimiser."""
+TRAINING_TASK = {"name", "num_labels", "max_tokens", "num_selection", "selection_seed"}
+"""Settings of a task that the trained weights depend on."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class BaseModelSource(_Section):
+class BaseModelSource(Section):
     """The pretrained encoder that the recipe starts from."""
 
     hf_id: str
@@ -30,7 +42,7 @@ class BaseModelSource(_Section):
     """Licence of the base's weights, for the card."""
 
 
-class Task(_Section):
+class Task(Section):
     """The classification task and its text limits."""
 
     name: str
@@ -45,45 +57,7 @@ class Task(_Section):
     selection_seed: int = 0
 
 
-class Embeddings(_Section):
-    """Embedding tables: frozen at the base's values, pruned and rounded once."""
-
-    prune_fraction: Fraction
-    """Share of the smallest magnitudes set to zero, per table."""
-
-
-class Prune(_Section):
-    """Magnitude pruning of the encoder matrices on the cubic schedule (Zhu and Gupta, 2017)."""
-
-    method: Literal["magnitude"]
-    final_fraction: Fraction
-    """Share of zeros per matrix at the end."""
-    start: Fraction
-    """Share of the stage's steps before pruning starts."""
-    end: Fraction
-    """Share of the stage's steps after which the masks stay."""
-
-
-class Distil(_Section):
-    """Distillation from the final logits of an earlier stage (Hinton et al., 2015)."""
-
-    teacher: str
-    """Name of the earlier stage."""
-    weight: Fraction
-    """Share of the soft loss; the rest is cross entropy with the labels."""
-    temperature: float = Field(gt=0)
-
-
-class Quantise(_Section):
-    """AdaptivFloat rounding of every weight in the forward pass, gradients straight through."""
-
-    format_bits: int
-    exponent_bits: int
-    start: Fraction
-    """Share of the stage's steps before rounding starts."""
-
-
-class Stage(_Section):
+class Stage(Section):
     """One run of the optimiser over the training rows."""
 
     name: str
@@ -94,25 +68,69 @@ class Stage(_Section):
     weight_decay: float = Field(default=0.01, ge=0)
     precision: Literal["float32", "bfloat16"] = "float32"
     """Arithmetic of the matrix products in training; evaluation is always float32."""
+    exits: Exits = Exits()
     embeddings: Embeddings | None = None
+    distil: Distil | None = None
+    span: Span | None = None
     prune: Prune | None = None
     quantise: Quantise | None = None
-    distil: Distil | None = None
 
 
-class Recipe(_Section):
+class Recipe(Section):
     """All that rebuilds a model, given its base and its data."""
 
     name: str
     base: BaseModelSource
     task: Task
     pooling: Literal["mean", "first"]
-    exits: Literal["joint"]
-    """Off-ramps are trained together with the encoder; ramp losses are weighted by layer index."""
     seed: int
     stages: tuple[Stage, ...] = Field(min_length=1)
     notes: str | None = None
     """What else a reader of the card must know."""
+
+    @model_validator(mode="after")
+    def _in_an_order_that_works(self) -> Recipe:
+        faults = order_faults(self.stages)
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+    def stage_hash(self, index: int) -> str:
+        """SHA-256 of all that the weights after a stage depend on: base, task, seed, stages."""
+        settings = self.model_dump(include={"base": {"sha256"}, "task": TRAINING_TASK}) | {
+            "pooling": self.pooling,
+            "seed": self.seed,
+            "stages": [s.model_dump(exclude_defaults=True) for s in self.stages[: index + 1]],
+        }
+        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+
+def order_faults(stages: Sequence[Stage]) -> list[str]:
+    """What cannot work about the order of the stages, one sentence each."""
+    faults: list[str] = []
+    for index, stage in enumerate(stages):
+        place, before = f"stages.{index} ({stage.name})", stages[:index]
+        names = [earlier.name for earlier in before]
+        if stage.name in names:
+            faults.append(f"{place}: a second stage of that name")
+        if stage.distil is not None and stage.distil.teacher not in names:
+            known = ", ".join(names) or "none"
+            faults.append(
+                f"{place}.distil: teacher {stage.distil.teacher!r} is no earlier stage ({known})"
+            )
+        for step in ("span", "embeddings"):
+            if getattr(stage, step) is not None and any(getattr(s, step) for s in before):
+                faults.append(f"{place}.{step}: an earlier stage has fixed it already")
+        if stage.quantise is None and any(s.quantise is not None for s in before):
+            faults.append(f"{place}: trains on behind a quantise step without one of its own")
+        shares = [s.prune.final_fraction or 0.0 for s in before if s.prune is not None]
+        wanted = None if stage.prune is None else stage.prune.final_fraction
+        if wanted is not None and wanted < max(shares, default=0.0):
+            faults.append(
+                f"{place}.prune: {wanted} zeros, but an earlier stage leaves {max(shares)} and "
+                "zeros stay"
+            )
+    return faults
 
 
 def load_recipe(path: Path) -> Recipe:
@@ -124,8 +142,17 @@ def load_recipe(path: Path) -> Recipe:
     except yaml.YAMLError as error:
         raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
-            for fault in error.errors()
-        )
-        raise InputError(f"{path}: {faults}") from None
+        raise InputError(f"{path}: {'; '.join(map(_fault_text, error.errors()))}") from None
+
+
+def _fault_text(fault: Any) -> str:
+    place = ".".join(str(part) for part in fault["loc"])
+    if (
+        fault["type"] == "extra_forbidden"
+        and len(fault["loc"]) == 3
+        and fault["loc"][0] == "stages"
+    ):
+        settings = ", ".join(name for name in Stage.model_fields if name not in STEPS)
+        return f"{place}: no such step; allowed: {', '.join(STEPS)} (and the settings {settings})"
+    reason = fault["msg"].removeprefix("Value error, ")
+    return f"{place}: {reason}" if place else reason

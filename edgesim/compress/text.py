@@ -6,12 +6,16 @@ import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from edgesim.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,12 @@ class TokenBatch:
     input_ids: NDArray[np.int64]
     attention_mask: NDArray[np.int64]
     rows: NDArray[np.int64]
+
+    def tensors(self) -> tuple[Tensor, Tensor]:
+        """Token ids and attention mask as the model takes them."""
+        import torch
+
+        return torch.from_numpy(self.input_ids), torch.from_numpy(self.attention_mask)
 
 
 def length_batches(

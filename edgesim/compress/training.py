@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,41 +9,49 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
+from torch.nn.utils import parametrize
 from tqdm import tqdm
 
-from edgesim.compress.multi_exit import MultiExitClassifier
-from edgesim.compress.recipe import Stage
-from edgesim.compress.text import TokenBatch, length_batches
-from edgesim.compress.weights import (
-    CompressedWeight,
-    attach,
-    bake,
-    cubic_fraction,
-    magnitude_mask,
-    original_weights,
+from edgesim.compress.attention_span import fix_spans, span_figures
+from edgesim.compress.checkpoint import RECIPE_KEY, load_tensors, save_tensors
+from edgesim.compress.components import (
+    ENCODER,
+    Component,
+    ExitComponent,
+    PruneComponent,
+    QuantiseComponent,
+    SpanComponent,
 )
+from edgesim.compress.losses import exit_loss, hidden_loss
+from edgesim.compress.multi_exit import MultiExitClassifier
+from edgesim.compress.progress import INTERVAL, Progress
+from edgesim.compress.pruning import clear_removed_heads, live_masks, magnitude_mask
+from edgesim.compress.recipe import Stage
+from edgesim.compress.rounding import detach_rounding
+from edgesim.compress.text import TokenBatch, length_batches
+from edgesim.compress.weights import CompressedWeight, attach, bake
 from edgesim.errors import InputError
-from edgesim.numerics import AdaptivFloat
+from edgesim.numerics import NumberFormat
 
 CHECKPOINT_STEPS = 200
-MASK_STEPS = 20
-"""Steps between two updates of the pruning masks; fewer in a run of less than 400 steps."""
+CALIBRATION_BATCHES = 20
 GRADIENT_NORM = 1.0
+PRUNED_FRACTION = 1e-3
+"""Zeros above which a matrix has been pruned: a trained one has next to none by chance."""
 OPTIMISER_STATE = ("exp_avg", "exp_avg_sq", "step")
 
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Tokenised rows, their labels and, for distillation, the teacher's logits (rows, labels)."""
+    """Tokenised rows and their labels; for distillation the teacher's logits (rows, labels) and,
+    where its hidden states are compared, the teacher itself."""
 
     tokens: Sequence[NDArray[np.int64]]
     labels: NDArray[np.int64]
     teacher_logits: NDArray[np.float32] | None = None
+    teacher: MultiExitClassifier | None = None
 
 
 def ramp_logits(
@@ -53,114 +60,110 @@ def ramp_logits(
     """Logits of every ramp in float32, shape (rows, num_ramps, num_labels), in row order."""
     model.eval()
     out = np.empty((len(tokens), len(model.ramps), model.num_labels), dtype=np.float32)
-    with torch.inference_mode():
+    with torch.inference_mode(), parametrize.cached():
         for batch in tqdm(
             list(length_batches(tokens, batch_size, None)), desc="evaluate", disable=None
         ):
-            logits = model(
-                torch.from_numpy(batch.input_ids), torch.from_numpy(batch.attention_mask)
-            )
-            out[batch.rows] = logits.permute(1, 0, 2).numpy()
+            out[batch.rows] = model(*batch.tensors()).permute(1, 0, 2).numpy()
     return out
 
 
-def joint_loss(logits: Tensor, labels: Tensor, teacher: Tensor | None, stage: Stage) -> Tensor:
-    """Mean loss over ramps, weighted by layer index (as PABEE, Zhou et al., 2020)."""
-    num_ramps = logits.shape[0]
-    weight = torch.arange(1, num_ramps + 1, dtype=torch.float32)
-    total = logits.new_zeros(())
-    for ramp in range(num_ramps):
-        loss = F.cross_entropy(logits[ramp], labels)
-        if teacher is not None and stage.distil is not None:
-            heat = stage.distil.temperature
-            soft = F.kl_div(
-                F.log_softmax(logits[ramp] / heat, dim=-1),
-                F.log_softmax(teacher / heat, dim=-1),
-                reduction="batchmean",
-                log_target=True,
-            )
-            share = stage.distil.weight
-            loss = share * heat * heat * soft + (1 - share) * loss
-        total = total + weight[ramp] * loss
-    return total / weight.sum()
-
-
 class StageRun:
-    """One stage in progress: model, optimiser, step counter and masks."""
+    """One stage in progress: model, optimiser, step counter and the components of its steps."""
 
     def __init__(
         self, model: MultiExitClassifier, stage: Stage, rows: TrainingSet, *, seed: int,
-        checkpoint: Path, max_steps: int | None = None,
+        checkpoint: Path, max_steps: int | None = None, recipe_sha256: str = "",
     ) -> None:  # fmt: skip
         self.model, self.stage, self.rows, self.seed = model, stage, rows, seed
-        self.checkpoint = checkpoint
+        self.checkpoint, self.recipe_sha256 = checkpoint, recipe_sha256
         self.steps_per_epoch = -(-len(rows.tokens) // stage.batch_size)
         total = max(1, round(self.steps_per_epoch * stage.epochs))
         self.num_steps = min(total, max_steps) if max_steps else total
-        self.mask_steps = min(MASK_STEPS, max(1, self.num_steps // MASK_STEPS))
         self.step = 0
-        self.compressed: dict[str, CompressedWeight] = {}
         torch.manual_seed(seed)
-        if stage.prune is not None or stage.quantise is not None:
-            self._prepare_compression()
-        self.trainable = [p for p in model.parameters() if p.requires_grad]
+        self._prepare_embeddings()
+        self.compressed = self._attach()
+        self.exits = ExitComponent(model, stage.exits, self.num_steps)
+        self.components: list[Component] = [*self._components(), self.exits]
+        own = [group for component in self.components for group in component.groups()]
+        taken = {id(p) for group in own for p in group["params"]}
+        self.trainable = [p for p in model.parameters() if p.requires_grad and id(p) not in taken]
         self.optimiser = torch.optim.AdamW(
-            self.trainable, lr=stage.learning_rate, weight_decay=stage.weight_decay
-        )
+            [{"params": self.trainable}, *own], lr=stage.learning_rate,
+            weight_decay=stage.weight_decay,
+        )  # fmt: skip
+        self.rates = [float(group["lr"]) for group in self.optimiser.param_groups]
+        self.optimised = [p for group in self.optimiser.param_groups for p in group["params"]]
 
-    def _prepare_compression(self) -> None:
-        embeddings: Any = self.model.encoder.embeddings
-        if self.stage.embeddings is not None:
-            for name, weight in embeddings.named_parameters():
-                if weight.dim() == 2 and "LayerNorm" not in name:
-                    mask = magnitude_mask(weight, self.stage.embeddings.prune_fraction)
-                    weight.data = torch.where(mask, weight.data, torch.zeros(()))
-                weight.data = self._rounded(weight.data)
-        for root in (self.model.encoder.encoder, self.model.ramps):
-            assert isinstance(root, torch.nn.Module)
-            prefix = "ramps" if root is self.model.ramps else "encoder.encoder"
-            for name, weight in attach(root).items():
-                self.compressed[f"{prefix}.{name}"] = weight
-
-    def _rounded(self, weight: Tensor) -> Tensor:
-        number_format = self.number_format
-        if number_format is None:
-            return weight
-        return torch.from_numpy(number_format.quantize(weight.numpy()))
+    def _prepare_embeddings(self) -> None:
+        if self.stage.embeddings is None:
+            return
+        for name, weight in self.model.encoder.embeddings.named_parameters():  # type: ignore[union-attr]
+            if weight.dim() == 2 and "LayerNorm" not in name:
+                mask = magnitude_mask(weight, self.stage.embeddings.prune_fraction)
+                weight.data = torch.where(mask, weight.data, torch.zeros(()))
+            if self.weight_format is not None:
+                weight.data = torch.from_numpy(self.weight_format.quantize(weight.data.numpy()))
+            weight.requires_grad_(False)
 
     @property
-    def number_format(self) -> AdaptivFloat | None:
-        """The weight format of the stage, or None."""
-        chosen = self.stage.quantise
-        return None if chosen is None else AdaptivFloat(chosen.format_bits, chosen.exponent_bits)
+    def weight_format(self) -> NumberFormat | None:
+        """The weight format of the embeddings: named with them, else that of this stage."""
+        if self.stage.embeddings is not None and self.stage.embeddings.number_format is not None:
+            return self.stage.embeddings.number_format
+        return None if self.stage.quantise is None else self.stage.quantise.weight_format
 
-    def _originals(self) -> dict[str, Tensor]:
-        return dict(original_weights(self.model))
+    def _attach(self) -> dict[str, CompressedWeight]:
+        """Masks and rounding on every weight of the encoder layers and ramps, zeros kept."""
+        stage, found = self.stage, dict[str, CompressedWeight]()
+        pruned = any(
+            float((p == 0).float().mean()) > PRUNED_FRACTION
+            for p in self.model.encoder.encoder.parameters()  # type: ignore[union-attr]
+            if p.dim() == 2
+        )
+        if stage.prune is None and stage.quantise is None and not pruned:
+            return found
+        scores = stage.prune is not None and stage.prune.method != "magnitude"
+        for prefix, root in (
+            (ENCODER, self.model.encoder.encoder), ("ramps.", self.model.ramps),
+        ):  # fmt: skip
+            assert isinstance(root, torch.nn.Module)
+            with_scores = scores and prefix == ENCODER
+            found |= {prefix + name: weight for name, weight in attach(root, with_scores).items()}
+        return found
 
-    def update_compression(self) -> float:
-        """Set masks and rounding for the coming step; returns the encoder's zero fraction."""
-        progress = self.step / self.num_steps
-        zero_fraction = 0.0
-        if self.stage.prune is not None:
-            prune = self.stage.prune
-            zero_fraction = cubic_fraction(progress, prune.start, prune.end, prune.final_fraction)
-            frozen = progress > prune.end and self.step % (10 * self.mask_steps)
-            if self.step % self.mask_steps == 0 and not frozen:
-                originals = self._originals()
-                for name, weight in self.compressed.items():
-                    if name.startswith("encoder.encoder") and weight.mask.dim() == 2:
-                        weight.mask.copy_(magnitude_mask(originals[name], zero_fraction))
-        if self.stage.quantise is not None and progress >= self.stage.quantise.start:
-            for weight in self.compressed.values():
-                weight.number_format = self.number_format
-        return zero_fraction
+    def _components(self) -> Iterator[Component]:
+        stage = self.stage
+        if stage.span is not None:
+            yield SpanComponent(self.model, stage.span, self.num_steps)
+        if stage.prune is not None:
+            yield PruneComponent(self.model, self.compressed, stage.prune, self.num_steps)
+        if stage.quantise is not None and stage.quantise.mode == "training":
+            yield QuantiseComponent(
+                self.model, self.compressed, stage.quantise, self.num_steps, self.calibrate
+            )
 
-    def learning_rate(self) -> float:
-        """Linear warm-up, then linear decay to zero."""
-        warm = max(1, round(self.stage.warmup * self.num_steps))
-        if self.step < warm:
-            return self.stage.learning_rate * (self.step + 1) / warm
-        return self.stage.learning_rate * (self.num_steps - self.step) / (self.num_steps - warm)
+    def calibrate(self) -> None:
+        """Show the model some training batches without training it."""
+        rng = np.random.default_rng([self.seed, 0])
+        self.model.eval()
+        with torch.no_grad(), parametrize.cached():
+            for count, batch in enumerate(
+                length_batches(self.rows.tokens, self.stage.batch_size, rng)
+            ):
+                if count == CALIBRATION_BATCHES:
+                    break
+                self.model(*batch.tensors())
+
+    def learning_rate(self, full: float) -> float:
+        """Linear warm-up, then linear decay to zero, over the part of the stage under way."""
+        first, end = self.exits.rate_span(self.step)
+        step, num_steps = self.step - first, end - first
+        warm = max(1, round(self.stage.warmup * num_steps))
+        if step < warm:
+            return full * (step + 1) / warm
+        return full * (num_steps - step) / (num_steps - warm)
 
     def batches(self) -> Iterator[TokenBatch]:
         """The batches from the current step on; each epoch has its own shuffle."""
@@ -173,74 +176,123 @@ class StageRun:
                     if self.step >= self.num_steps:
                         return
 
-    def train_step(self, batch: TokenBatch) -> float:
-        """One optimiser step; returns the loss."""
+    def update_components(self) -> None:
+        """Set spans, masks and rounding for the coming step."""
+        for component in self.components:
+            component.before_step(self.step)
+
+    def train_step(self, batch: TokenBatch) -> tuple[float, float]:
+        """One optimiser step; returns the loss and the share of right answers of the last ramp."""
         self.model.train()
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.learning_rate()
-        teacher = self.rows.teacher_logits
-        labels = torch.from_numpy(self.rows.labels[batch.rows])
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.stage.precision == "bfloat16"):
-            logits = self.model(
-                torch.from_numpy(batch.input_ids), torch.from_numpy(batch.attention_mask)
-            )
-        loss = joint_loss(
-            logits.float(), labels,
-            None if teacher is None else torch.from_numpy(teacher[batch.rows]), self.stage,
-        )  # fmt: skip
+        for full, group in zip(self.rates, self.optimiser.param_groups, strict=True):
+            group["lr"] = self.learning_rate(full)
+        loss, right = self.loss(batch)
+        for component in self.components:
+            extra = component.penalty()
+            loss = loss if extra is None else loss + extra
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.trainable, GRADIENT_NORM)
         self.optimiser.step()
+        for component in self.components:
+            component.after_step()
         self.step += 1
-        return float(loss.detach())
+        return float(loss.detach()), right
+
+    def loss(self, batch: TokenBatch) -> tuple[Tensor, float]:
+        """Loss of one batch without penalties, and the share of right answers."""
+        distil, soft = self.stage.distil, self.rows.teacher_logits
+        labels = torch.from_numpy(self.rows.labels[batch.rows])
+        ids, mask = batch.tensors()
+        bfloat16 = self.stage.precision == "bfloat16"
+        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16), parametrize.cached():
+            states = self.model.states(ids, mask)
+            logits = self.model.ramp_logits(states, mask).float()
+        teacher = None if soft is None else torch.from_numpy(soft[batch.rows])
+        loss = exit_loss(logits, labels, teacher, distil, self.exits.weight)
+        if distil is not None and distil.hidden and self.rows.teacher is not None:
+            with torch.no_grad():
+                wanted = self.rows.teacher.states(ids, mask)
+            loss = loss + distil.hidden * hidden_loss(states, wanted, mask)
+        return loss, float((logits[-1].argmax(dim=-1) == labels).float().mean())
+
+    def figures(self) -> dict[str, float]:
+        """Zero fraction of the encoder matrices, mean span and heads off, as the masks stand."""
+        kept = size = 0
+        live = live_masks(self.model)
+        for name, weight in self.compressed.items():
+            if name.startswith(ENCODER) and weight.mask.dim() == 2:
+                used = live.get(name)
+                kept += int((weight.mask if used is None else weight.mask & used).sum())
+                size += weight.mask.numel() if used is None else int(used.sum())
+        longest = max(len(ids) for ids in self.rows.tokens)
+        mean, off = span_figures(self.model, longest)
+        zeros = 1 - kept / size if size else 0.0
+        return {"zero_fraction": zeros, "mean_span": mean, "heads_off": off}
 
     def run(self) -> None:
         """Train to the end of the stage, from the checkpoint if there is one; then bake weights."""
         self.restore()
-        bar = tqdm(total=self.num_steps, initial=self.step, desc=self.stage.name, disable=None)
+        table = self.checkpoint.with_name(f"{self.stage.name}.progress.tsv")
+        progress = Progress(table, self.stage.name, self.num_steps, self.step)
         for batch in self.batches():
-            zero_fraction = self.update_compression()
-            loss = self.train_step(batch)
-            bar.update()
-            if self.step % 20 == 0:
-                bar.set_postfix(loss=f"{loss:.3f}", zeros=f"{zero_fraction:.2f}")
+            self.update_components()
+            progress.add(*self.train_step(batch))
+            if self.step % INTERVAL == 0 or self.step == self.num_steps:
+                progress.write(self.step, self.figures())
             if self.step % CHECKPOINT_STEPS == 0 and self.step < self.num_steps:
                 self.save()
-        bar.close()
-        self.update_compression()
+        progress.close()
+        self.update_components()
+        self.finish()
+
+    def finish(self) -> None:
+        """Leave plain modules: weights as the forward uses them, whole-token spans, no rounding."""
         bake(self.model)
+        detach_rounding(self.model)
+        fix_spans(self.model)
+        clear_removed_heads(self.model)
+        for parameter in self.model.parameters():
+            parameter.requires_grad_(True)
+        self.model.encoder.embeddings.requires_grad_(False)  # type: ignore[union-attr]
+        quantise = self.stage.quantise
+        if quantise is not None and quantise.mode == "post_training":
+            for parameter in self.model.parameters():
+                rounded = quantise.weight_format.quantize(parameter.detach().numpy())
+                parameter.data = torch.from_numpy(rounded)
 
     def save(self) -> None:
         """Write model, optimiser and generator state; the file appears whole or not at all."""
-        tensors = {f"model.{k}": v.contiguous() for k, v in self.model.state_dict().items()}
-        for index, parameter in enumerate(self.trainable):
-            state = self.optimiser.state[parameter]
+        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
+        for index, parameter in enumerate(self.optimised):
+            state: dict[str, Any] = self.optimiser.state.get(parameter, {})
             for key in OPTIMISER_STATE:
-                tensors[f"optimiser.{index}.{key}"] = state[key]
+                if key in state:
+                    tensors[f"optimiser.{index}.{key}"] = state[key]
         tensors["rng"] = torch.get_rng_state()
-        partial = self.checkpoint.with_suffix(".partial")
-        save_file(tensors, partial, metadata={"step": str(self.step), "of": str(self.num_steps)})
-        os.replace(partial, self.checkpoint)
+        meta = {"step": str(self.step), "of": str(self.num_steps), RECIPE_KEY: self.recipe_sha256}
+        save_tensors(tensors, self.checkpoint, meta)
 
     def restore(self) -> None:
         """Continue from the checkpoint file, if it exists and belongs to this stage."""
         if not self.checkpoint.is_file():
             return
-        with safe_open(self.checkpoint, framework="pt") as stored:
-            meta = stored.metadata()
-            if int(meta["of"]) != self.num_steps:
-                raise InputError(
-                    f"{self.checkpoint}: written by a run of {meta['of']} steps, this one has "
-                    f"{self.num_steps}; delete the file to start over"
-                )
-            tensors = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118
+        tensors, meta = load_tensors(self.checkpoint, self.recipe_sha256)
+        if int(meta["of"]) != self.num_steps:
+            raise InputError(
+                f"{self.checkpoint}: written by a run of {meta['of']} steps, this one has "
+                f"{self.num_steps}; delete the file to start over"
+            )
         self.model.load_state_dict(
             {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
         )
-        for index, parameter in enumerate(self.trainable):
-            self.optimiser.state[parameter] = {
-                key: tensors[f"optimiser.{index}.{key}"] for key in OPTIMISER_STATE
+        for index, parameter in enumerate(self.optimised):
+            state = {
+                key: tensors[f"optimiser.{index}.{key}"]
+                for key in OPTIMISER_STATE
+                if f"optimiser.{index}.{key}" in tensors
             }
+            if state:
+                self.optimiser.state[parameter] = state
         torch.set_rng_state(tensors["rng"])
         self.step = int(meta["step"])

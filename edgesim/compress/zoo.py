@@ -31,6 +31,7 @@ from edgesim.compress.zoo_config import (
     load_zoo_config,
 )
 from edgesim.errors import InputError
+from edgesim.numerics import AdaptivFloat
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -62,7 +63,13 @@ def weight_format(recipe: Recipe) -> WeightFormat:
             f"recipe {recipe.name}: its last stage does not quantise, and the zoo stores "
             f"AdaptivFloat codes; give the last stage a `quantise` section"
         )
-    return WeightFormat(bits=quantise.format_bits, exponent_bits=quantise.exponent_bits)
+    stored = quantise.weight_format
+    if not isinstance(stored, AdaptivFloat) or not stored.name.startswith("adaptivfloat"):
+        raise InputError(
+            f"recipe {recipe.name}: its last stage rounds to {stored.name}, and the zoo stores "
+            f"AdaptivFloat codes; name a format such as adaptivfloat<8,3>"
+        )
+    return WeightFormat(bits=stored.bits, exponent_bits=stored.exponent_bits)
 
 
 def save_zoo_model(

@@ -40,7 +40,8 @@ def test_the_work_folder_keeps_each_stage_and_no_checkpoint(recipe: Recipe, tmp_
     work = tmp_path / "work"
     model = train_recipe(recipe, data, tmp_path / "base", work, max_steps=4)
     assert sorted(path.name for path in work.iterdir()) == [
-        "compressed.safetensors", "dense.logits.npy", "dense.safetensors", "recipe.json",
+        "compressed.progress.tsv", "compressed.safetensors", "dense.logits.npy",
+        "dense.progress.tsv", "dense.safetensors",
     ]  # fmt: skip
     stored = load_stage(recipe, "compressed", tmp_path / "base", work)
     for (name, first), second in zip(model.named_parameters(), stored.parameters(), strict=True):

@@ -28,7 +28,7 @@ def test_the_shipped_recipe_asks_for_what_the_card_promises() -> None:
     assert last.quantise is not None
     assert last.embeddings.prune_fraction == 0.6
     assert last.prune.final_fraction == 0.5
-    assert (last.quantise.format_bits, last.quantise.exponent_bits) == (8, 3)
+    assert last.quantise.weights == "adaptivfloat<8,3>"
     assert last.quantise.start > last.prune.end
 
 

@@ -119,7 +119,7 @@ def test_finished_stages_are_picked_up_and_other_recipes_refused(tmp_path: Path)
     assert stamps == {path: path.stat().st_mtime_ns for path in work.glob("*.safetensors")}
     other = tmp_path / "recipe.yaml"
     other.write_text(RECIPE.read_text().replace("seed: 1", "seed: 2"))
-    with pytest.raises(InputError, match="holds the work of another recipe"):
+    with pytest.raises(InputError, match="written by another recipe"):
         compress_recipe(other, out_dir=tmp_path / "c" / "toy", work_dir=work, smoke_run=True)
 
 

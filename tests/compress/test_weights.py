@@ -9,12 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from edgesim.compress.pruning import cubic_fraction, magnitude_mask
 from edgesim.compress.weights import (
     CompressedWeight,
     attach,
     bake,
-    cubic_fraction,
-    magnitude_mask,
     original_weights,
 )
 from edgesim.numerics import AdaptivFloat

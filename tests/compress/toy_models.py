@@ -46,7 +46,6 @@ def toy_recipe() -> dict[str, Any]:
         "base": {"hf_id": "toy/base", "sha256": "0" * 64},
         "task": {"name": "toy", "num_labels": 2, "max_tokens": 32, "num_selection": 8},
         "pooling": "mean",
-        "exits": "joint",
         "seed": 3,
         "stages": [
             {"name": "dense", **stage},
@@ -54,7 +53,7 @@ def toy_recipe() -> dict[str, Any]:
                 "name": "compressed", **stage,
                 "embeddings": {"prune_fraction": 0.6},
                 "prune": {"method": "magnitude", "final_fraction": 0.5, "start": 0.1, "end": 0.6},
-                "quantise": {"format_bits": 8, "exponent_bits": 3, "start": 0.65},
+                "quantise": {"weights": "adaptivfloat<8,3>", "start": 0.65},
                 "distil": {"teacher": "dense", "weight": 0.7, "temperature": 2.0},
             },
         ],
