@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from edgesim.compress.files import read_checked, write_whole
+from edgesim.compress.head_removal import apply_spans, spans_of, without_idle_heads
 from edgesim.compress.multi_exit import MultiExitClassifier
 from edgesim.compress.packed import pack
 from edgesim.compress.recipe import Recipe
@@ -44,7 +45,7 @@ Tensors = dict[str, NDArray[np.float32]]
 
 
 def _split_state(model: MultiExitClassifier) -> tuple[Tensors, Tensors]:
-    state = {name: tensor.detach().numpy() for name, tensor in model.state_dict().items()}
+    state = {name: tensor.detach().numpy() for name, tensor in model.named_parameters()}
     embeddings = {k: v for k, v in state.items() if k.startswith(EMBEDDING_PREFIX)}
     return embeddings, {k: v for k, v in state.items() if k not in embeddings}
 
@@ -85,7 +86,9 @@ def save_zoo_model(
     if shared_folder.resolve() != (folder.parent / SHARED_FOLDER).resolve():
         raise InputError(f"{shared_folder}: embeddings must go to {folder.parent / SHARED_FOLDER}")
     stored_format = weight_format(recipe)
-    embeddings, rest = _split_state(model)
+    stored_model = without_idle_heads(model)
+    assert isinstance(stored_model, MultiExitClassifier)
+    embeddings, rest = _split_state(stored_model)
     packed_embeddings = pack(embeddings, stored_format.number_format)
     packed_weights = pack(rest, stored_format.number_format)
     tokenizer = tokenizer_path.read_bytes()
@@ -100,6 +103,7 @@ def save_zoo_model(
         weights=_stored(WEIGHTS_FILE, packed_weights),
         embeddings=_stored("embeddings", packed_embeddings),
         tokenizer=_stored(TOKENIZER_FILE, tokenizer),
+        spans=spans_of(stored_model, recipe.task.max_tokens),
         thresholds_nats=dict(thresholds_nats or {}),
     )
     _check_same_forward(model, build_model(config, embeddings | rest, str(folder)))
@@ -139,7 +143,9 @@ def build_model(config: ZooConfig, tensors: Tensors, where: str) -> MultiExitCla
             attn_implementation="sdpa",
         )
         model = MultiExitClassifier(encoder, config.num_labels, config.pooling)
-    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+        if config.spans is not None:
+            apply_spans(model, config.spans, config.max_tokens)
+    expected = {name: tuple(tensor.shape) for name, tensor in model.named_parameters()}
     faults = [f"{name} is missing" for name in sorted(expected.keys() - tensors.keys())]
     faults += [f"{name} is unknown" for name in sorted(tensors.keys() - expected.keys())]
     faults += [
@@ -149,7 +155,8 @@ def build_model(config: ZooConfig, tensors: Tensors, where: str) -> MultiExitCla
     ]
     if faults:
         raise InputError(f"{where}: weights do not fit config.json: {'; '.join(faults)}")
-    model.load_state_dict({name: torch.from_numpy(value) for name, value in tensors.items()})
+    state = {name: torch.from_numpy(value) for name, value in tensors.items()}
+    model.load_state_dict(state, strict=False)  # buffers come from config.json
     encoder.embeddings.requires_grad_(False)
     return model.eval()
 

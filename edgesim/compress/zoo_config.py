@@ -95,12 +95,18 @@ class ZooConfig(_Section):
     embeddings: StoredFile
     """Frozen embeddings, in the folder `shared` beside the model's folder."""
     tokenizer: StoredFile
+    spans: tuple[tuple[Positive | None, ...], ...] | None = None
+    """Span of every head by attention module, heads that were turned off left out: a token sees
+    those at a distance below the span; null sees the whole sentence. None: no head has a span."""
     thresholds_nats: dict[str, Annotated[float, Field(ge=0)]] = {}
     """Exit threshold by the accuracy points that it may cost, chosen on the selection slice."""
 
     def to_json(self) -> str:
         """The file's text; same settings, same bytes."""
-        return json.dumps(self.model_dump(exclude_none=True), indent=2) + "\n"
+        content = self.model_dump(exclude_none=True)
+        if self.spans is not None:
+            content["spans"] = self.spans
+        return json.dumps(content, indent=2) + "\n"
 
 
 def load_zoo_config(folder: Path) -> ZooConfig:

@@ -58,13 +58,17 @@ def _score_tensor(builder: Builder, query: _Heads, key: _Heads, rank: int) -> Va
     return Value(output, atoms, (*((),) * (rank - 3), *axes)[-rank:])
 
 
-def _emit_softmax(builder: Builder, call: Call, value: Value, factor: float) -> Value:
+def _emit_softmax(
+    builder: Builder, call: Call, value: Value, factor: float,
+    spans: tuple[int | None, ...] = (None,),
+) -> Value:  # fmt: skip
     scores = builder.scores[value.tensor]
+    each = spans * scores.num_heads if len(spans) == 1 else spans
     builder.emit(
         call,
         AttentionScores(
             "", (scores.query, scores.key), value.tensor, scores.num_heads, scores.head_size,
-            scores.scale * factor, (None,) * scores.num_heads,
+            scores.scale * factor, each,
         ),
     )  # fmt: skip
     output = builder.new_tensor(*builder.shapes[value.tensor])
@@ -113,12 +117,23 @@ def _matmul(builder: Builder, call: Call) -> Value:
     return _score_tensor(builder, query, key, len(first.axes))
 
 
-def _check_mask(builder: Builder, call: Call) -> None:
+def _spans(builder: Builder, call: Call, num_heads: int) -> tuple[int | None, ...]:
+    """Spans of the heads in a boolean mask over token distance; whole sentences without one."""
     mask = call.argument(3, "attn_mask")
-    if mask is not None:
-        constant = builder.operand(mask)
-        if not isinstance(constant, Constant) or not constant.equals(float(constant.is_boolean)):
-            raise NotUnderstoodError("attention with a mask that hides some of the tokens")
+    if mask is None:
+        return (None,)
+    constant = builder.operand(mask)
+    if isinstance(constant, Constant):
+        if constant.equals(float(constant.is_boolean)):
+            return (None,)
+        if constant.is_boolean and constant.equals(0.0):
+            return (0,)
+        if constant.spans is not None and len(constant.spans) in (1, num_heads):
+            return constant.spans
+    raise NotUnderstoodError("attention with a mask that hides some of the tokens")
+
+
+def _check_options(call: Call) -> None:
     if call.argument(5, "is_causal", False):
         raise NotUnderstoodError("causal attention")
     if call.argument(4, "dropout_p", 0.0):
@@ -128,13 +143,14 @@ def _check_mask(builder: Builder, call: Call) -> None:
 
 
 def _fused(builder: Builder, call: Call) -> Value:
-    _check_mask(builder, call)
+    _check_options(call)
     first, second, values = (builder.value(argument) for argument in call.args[:3])
     query, key = _heads(builder, first), _heads(builder, second)
     scale = call.argument(6, "scale")
     scores = _score_tensor(builder, query, key, len(first.axes))
     factor = 1 / math.sqrt(query.head_size) if scale is None else float(scale)
-    return _context(builder, call, _emit_softmax(builder, call, scores, factor), values)
+    spans = _spans(builder, call, query.num_heads)
+    return _context(builder, call, _emit_softmax(builder, call, scores, factor, spans), values)
 
 
 ATTENTION_CALLS: Mapping[str, Handler] = MappingProxyType(

@@ -190,6 +190,7 @@ def _describe(values: Iterable[Any], lengths: Iterable[int]) -> Constant:
         firsts = [float(t.flatten()[0]) for t in known]
         fixed, slope = _line(firsts, list(lengths))
         return Constant(fixed, slope, is_boolean=is_boolean)
+    spans = bands(known, list(lengths)) if is_boolean else None
     positions = all(
         t.dim() > 0
         and t.shape[-1] == n
@@ -197,7 +198,24 @@ def _describe(values: Iterable[Any], lengths: Iterable[int]) -> Constant:
         and bool((t == torch.arange(n).expand_as(t)).all())
         for t, n in zip(known, lengths, strict=True)
     )
-    return Constant(is_positions=positions, is_boolean=is_boolean)
+    return Constant(is_positions=positions, is_boolean=is_boolean, spans=spans)
+
+
+def bands(masks: list[Tensor], lengths: list[int]) -> tuple[int | None, ...] | None:
+    """Span of each head of a mask (…, heads, S, S) at several lengths; None if it is no band."""
+    if any(
+        mask.dim() < 2 or mask.shape[-2:] != (n, n) for mask, n in zip(masks, lengths, strict=True)
+    ):
+        return None
+    heads = [mask.reshape(-1, n, n) for mask, n in zip(masks, lengths, strict=True)]
+    longest = max(lengths)
+    reach = heads[lengths.index(longest)][:, 0].sum(dim=-1)
+    for mask, n in zip(heads, lengths, strict=True):
+        place = torch.arange(n)
+        near = (place[:, None] - place[None, :]).abs() < reach[:, None, None]
+        if mask.shape != near.shape or not bool((mask == near).all()):
+            return None
+    return tuple(None if int(span) == longest else int(span) for span in reach)
 
 
 def _line(values: list[float], lengths: list[int]) -> tuple[float | None, float]:

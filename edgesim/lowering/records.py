@@ -29,6 +29,9 @@ class Constant:
     is_positions: bool = False
     """The last axis counts 0 … S-1."""
     is_boolean: bool = False
+    spans: tuple[int | None, ...] | None = None
+    """A boolean mask in which token i sees token j of head h where |i - j| < spans[h]; None in it
+    means all tokens. One entry where all heads are alike."""
 
     def equals(self, fixed: float, per_token: float = 0.0) -> bool:
         """Whether every element is `per_token * S + fixed`."""
