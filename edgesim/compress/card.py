@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edgesim.compress.evaluate import THRESHOLD_STEP
-from edgesim.compress.recipe import Prune, Recipe
+from edgesim.compress.recipe import Recipe
+from edgesim.compress.steps import Prune
 from edgesim.compress.zoo_config import ZooConfig
 
 Figures = Mapping[str, Any]
@@ -137,7 +138,9 @@ def _compression_lines(prune: Prune | None, evaluation: Figures) -> list[str]:
         f"{names[part]} {100 * weights['zero_fraction']:.1f} % of {weights['num_parameters']:,}"
         for part, weights in evaluation["weights"].items()
     )
-    target = "" if prune is None else f" (target {100 * prune.final_fraction:g} % per matrix)"
+    target = ""
+    if prune is not None and prune.final_fraction is not None:
+        target = f" (target {100 * prune.final_fraction:g} % per matrix)"
     return [f"- Zeros: {parts}{target}."]
 
 

@@ -175,6 +175,8 @@ class ExitComponent(Component):
         last = torch.arange(len(self.weight)) == len(self.weight) - 1
         ramps = step >= self.first_ramp_step and len(self.weight) > 1
         self.weight = (~last if ramps else last).float()
+        for ramp, weight in zip(self.model.ramps, self.weight.tolist(), strict=True):
+            ramp.requires_grad_(weight > 0)
         if ramps:
             self.model.encoder.requires_grad_(False)
 

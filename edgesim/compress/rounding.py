@@ -56,10 +56,10 @@ def _round_input(module: Any, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
 def attach_rounding(model: nn.Module, number_format: NumberFormat) -> list[OperandRounding]:
     """Round the inputs of every linear layer below, and the operands of every attention."""
     made: list[OperandRounding] = []
-    for module in [m for m in model.modules() if isinstance(m, nn.Linear)]:
+    for linear in [m for m in model.modules() if isinstance(m, nn.Linear)]:
         rounding = OperandRounding(number_format, (INPUT,))
-        module.add_module(INPUT, rounding)
-        module.register_forward_pre_hook(_round_input)
+        linear.add_module(INPUT, rounding)
+        linear.register_forward_pre_hook(_round_input)
         made.append(rounding)
     for _, module in attention_modules(model):
         rounding = OperandRounding(number_format, ATTENTION_OPERANDS)

