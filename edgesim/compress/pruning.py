@@ -12,7 +12,10 @@ from edgesim.compress.attention_span import SPAN, attention_modules
 
 
 def largest_mask(score: Tensor, num_kept: int, allowed: Tensor | None = None) -> Tensor:
-    """True for the `num_kept` largest scores among the allowed elements."""
+    """True for the `num_kept` largest scores among the allowed elements; of equals the later go in.
+
+    Ties are decided by place, not by the sorting of a library, which differs between processors.
+    """
     ranked = score.detach().reshape(-1).numpy()
     if allowed is not None:
         ranked = np.where(allowed.reshape(-1).numpy(), ranked, -np.inf)
@@ -20,7 +23,10 @@ def largest_mask(score: Tensor, num_kept: int, allowed: Tensor | None = None) ->
     num_zero = ranked.size - num_kept
     mask = np.ones(ranked.size, dtype=bool)
     if num_zero > 0:
-        mask[np.argpartition(ranked, num_zero - 1)[:num_zero]] = False
+        limit = np.partition(ranked, num_zero - 1)[num_zero - 1]
+        mask = ranked > limit
+        equal = np.flatnonzero(ranked == limit)
+        mask[equal[num_zero - int((ranked < limit).sum()) :]] = True
     return torch.from_numpy(mask).reshape(score.shape)
 
 

@@ -100,7 +100,10 @@ class Recipe(Section):
         settings = self.model_dump(include={"base": {"sha256"}, "task": TRAINING_TASK}) | {
             "pooling": self.pooling,
             "seed": self.seed,
-            "stages": [s.model_dump(exclude_defaults=True) for s in self.stages[: index + 1]],
+            "stages": [
+                s.model_dump(exclude_defaults=True, exclude={"embeddings": {"file"}})
+                for s in self.stages[: index + 1]
+            ],
         }
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
@@ -138,11 +141,25 @@ def load_recipe(path: Path) -> Recipe:
     if not path.is_file():
         raise InputError(f"{path}: no such recipe file")
     try:
-        return Recipe.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        recipe = Recipe.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except yaml.YAMLError as error:
         raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     except ValidationError as error:
         raise InputError(f"{path}: {'; '.join(map(_fault_text, error.errors()))}") from None
+    return _placed(recipe, path.parent)
+
+
+def _placed(recipe: Recipe, folder: Path) -> Recipe:
+    """The recipe with the files it names relative to its folder as whole paths."""
+
+    def placed(stage: Stage) -> Stage:
+        tables = stage.embeddings
+        if tables is None or tables.file is None:
+            return stage
+        whole = tables.model_copy(update={"file": str(folder / tables.file)})
+        return stage.model_copy(update={"embeddings": whole})
+
+    return recipe.model_copy(update={"stages": tuple(map(placed, recipe.stages))})
 
 
 def _fault_text(fault: Any) -> str:

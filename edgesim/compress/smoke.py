@@ -14,7 +14,8 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from transformers import BertConfig, BertModel
 from transformers.utils import logging as transformers_logging
 
-from edgesim.compress.recipe import BaseModelSource, Recipe
+from edgesim.compress.recipe import BaseModelSource, Recipe, Stage
+from edgesim.compress.steps import Embeddings
 from edgesim.compress.text import LabelledText
 
 STEPS = 20
@@ -81,7 +82,17 @@ def smoke_recipe(recipe: Recipe) -> Recipe:
     )  # fmt: skip
     base = BaseModelSource(hf_id="a random three-layer BERT of width 32", sha256="not checked")
     name = f"{recipe.name}-smoke"
-    return recipe.model_copy(update={"name": name, "task": task, "base": base})
+    stages = tuple(_own_tables(stage) for stage in recipe.stages)
+    return recipe.model_copy(update={"name": name, "task": task, "base": base, "stages": stages})
+
+
+def _own_tables(stage: Stage) -> Stage:
+    """The stage with embeddings pruned from the toy base where it takes those of a file."""
+    tables = stage.embeddings
+    if tables is None or tables.file is None:
+        return stage
+    pruned = Embeddings(prune_fraction=0.6, format=tables.format)
+    return stage.model_copy(update={"embeddings": pruned})
 
 
 def smoke_text(seed: int) -> tuple[LabelledText, LabelledText]:

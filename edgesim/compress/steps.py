@@ -27,12 +27,25 @@ def known_format(name: str | None) -> str | None:
 
 
 class Embeddings(Section):
-    """Embedding tables: frozen at the base's values, pruned and rounded once."""
+    """Embedding tables: frozen; pruned and rounded once, or taken from a stored file of the zoo."""
 
-    prune_fraction: Fraction
-    """Share of the smallest magnitudes set to zero, per table."""
+    prune_fraction: Fraction | None = None
+    """Share of the smallest magnitudes of the base's values set to zero, per table."""
+    file: str | None = None
+    """Stored tables, relative to the recipe's folder, in place of pruning: models that share one
+    file share it in the accelerator's memory too. Its format is `format`."""
+    sha256: str | None = None
+    """Checksum of the file."""
     format: str | None = None
     """Number format of the tables; None takes the weight format of the stage, if any."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Embeddings:
+        if (self.prune_fraction is None) == (self.file is None):
+            raise ValueError("give either prune_fraction or file")
+        if self.file is not None and (self.sha256 is None or self.format is None):
+            raise ValueError("a file needs its sha256 and its format")
+        return self
 
     @field_validator("format")
     @classmethod

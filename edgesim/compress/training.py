@@ -24,6 +24,7 @@ from edgesim.compress.components import (
     QuantiseComponent,
     SpanComponent,
 )
+from edgesim.compress.embeddings import load_embeddings
 from edgesim.compress.losses import exit_loss, hidden_loss
 from edgesim.compress.multi_exit import MultiExitClassifier
 from edgesim.compress.progress import INTERVAL, Progress
@@ -97,11 +98,15 @@ class StageRun:
         self.optimised = [p for group in self.optimiser.param_groups for p in group["params"]]
 
     def _prepare_embeddings(self) -> None:
-        if self.stage.embeddings is None:
+        settings = self.stage.embeddings
+        if settings is None:
+            return
+        if settings.file is not None:
+            load_embeddings(self.model, settings)
             return
         for name, weight in self.model.encoder.embeddings.named_parameters():  # type: ignore[union-attr]
             if weight.dim() == 2 and "LayerNorm" not in name:
-                mask = magnitude_mask(weight, self.stage.embeddings.prune_fraction)
+                mask = magnitude_mask(weight, settings.prune_fraction or 0.0)
                 weight.data = torch.where(mask, weight.data, torch.zeros(()))
             if self.weight_format is not None:
                 weight.data = torch.from_numpy(self.weight_format.quantize(weight.data.numpy()))
