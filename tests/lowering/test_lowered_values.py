@@ -133,3 +133,21 @@ def test_attention_written_out_with_batched_products_is_the_same_ops() -> None:
     np.testing.assert_allclose(
         execute(trace, ids[0].numpy())[trace.outputs[0]], expected, atol=TOLERANCE
     )
+
+
+def banded(rows: list[list[int]]) -> nn.Module:
+    """A multi-exit BERT whose heads see tokens at a distance below their span."""
+    from edgesim.compress.attention import use_edgesim_attention
+    from edgesim.compress.attention_span import HardSpan, set_spans
+    from edgesim.compress.multi_exit import MultiExitClassifier
+
+    model = MultiExitClassifier(BertModel(bert(), add_pooling_layer=False))
+    use_edgesim_attention(model.encoder)
+    set_spans(model, [HardSpan(torch.tensor(row)) for row in rows])
+    return randomised(model)
+
+
+def test_a_mask_over_token_distance_is_lowered_as_the_spans_of_its_heads() -> None:
+    trace = lower(banded([[1, 3, 48], [2, 2, 60]]))
+    spans = [op.spans for op in trace.all_ops() if op.kind == "attention_scores"]
+    assert spans == [(1, 3, None), (2, 2, None)]
