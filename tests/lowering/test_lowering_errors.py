@@ -82,7 +82,7 @@ def test_causal_attention_is_refused() -> None:
 
 
 class LocalAttention(nn.Module):
-    """Attends to neighbours only: a short probe would take its mask for all ones."""
+    """Attends to neighbours ahead only: a short probe would take its mask for all ones."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -92,11 +92,11 @@ class LocalAttention(nn.Module):
     def forward(self, input_ids: Tensor) -> Tensor:
         hidden = self.encoder["layer"][0](self.table(input_ids)).unsqueeze(1)
         place = torch.arange(input_ids.shape[1])
-        near = (place[:, None] - place[None, :]).abs() < 20
+        near = place[None, :] - place[:, None] < 20
         return F.scaled_dot_product_attention(hidden, hidden, hidden, near).squeeze(1)
 
 
-def test_a_local_attention_window_is_not_taken_for_full_attention() -> None:
+def test_a_one_sided_attention_window_is_not_taken_for_full_attention() -> None:
     assert "a mask that hides some of the tokens" in message(LocalAttention())
 
 
