@@ -18,6 +18,9 @@ _HOMES = {
     "save_trace": ("edgesim.ir.trace_file", "save_trace"),
     "Workload": ("edgesim.ir.workload", "Workload"),
     "EntropyExit": ("edgesim.ir.exits", "EntropyExit"),
+    "FixedExit": ("edgesim.ir.exits", "FixedExit"),
+    "ForecastExit": ("edgesim.ir.exits", "ForecastExit"),
+    "ExitPredictor": ("edgesim.ir.predictor", "ExitPredictor"),
     "load_chip": ("edgesim.hw.loader", "load_chip"),
     "chip_names": ("edgesim.hw.loader", "chip_names"),
     "load_technology": ("edgesim.tech", "load_technology"),
@@ -34,6 +37,9 @@ _HOMES = {
 __all__ = [
     "EdgesimError",
     "EntropyExit",
+    "ExitPredictor",
+    "FixedExit",
+    "ForecastExit",
     "SimResult",
     "Space",
     "Workload",
@@ -59,6 +65,9 @@ if TYPE_CHECKING:
     from edgesim.hw.loader import chip_names as chip_names
     from edgesim.hw.loader import load_chip as load_chip
     from edgesim.ir.exits import EntropyExit as EntropyExit
+    from edgesim.ir.exits import FixedExit as FixedExit
+    from edgesim.ir.exits import ForecastExit as ForecastExit
+    from edgesim.ir.predictor import ExitPredictor as ExitPredictor
     from edgesim.ir.result import SimResult as SimResult
     from edgesim.ir.trace_file import load_trace as load_trace
     from edgesim.ir.trace_file import save_trace as save_trace

@@ -47,6 +47,16 @@ def add_evaluate(commands: Any) -> None:
     parser.set_defaults(run=_evaluate)
 
 
+def add_predictor(commands: Any) -> None:
+    parser = commands.add_parser(
+        "predictor", help="fit a zoo model's exit predictor, or show how well it forecasts"
+    )
+    parser.add_argument("model", help="a zoo folder or name")
+    parser.add_argument("--data", metavar="DIR", help="fit anew on DIR/TASK/train.tsv")
+    json_option(parser)
+    parser.set_defaults(run=_predictor)
+
+
 def _lower(chosen: argparse.Namespace) -> None:
     from edgesim.ir.trace_file import save_trace
     from edgesim.pipeline.models import open_model
@@ -100,4 +110,12 @@ def _evaluate(chosen: argparse.Namespace) -> None:
 
     figures, text = evaluate_model(chosen.model, Path(chosen.data))
     say(chosen, text)
+    write_json(chosen, figures)
+
+
+def _predictor(chosen: argparse.Namespace) -> None:
+    from edgesim.pipeline.predictor import fit_predictor, predictor_lines
+
+    figures = fit_predictor(chosen.model, Path(chosen.data) if chosen.data else None)
+    say(chosen, "\n".join(predictor_lines(figures)))
     write_json(chosen, figures)

@@ -12,29 +12,98 @@ from edgesim.errors import InputError
 
 if TYPE_CHECKING:
     from edgesim.hw.spec import Chip
+    from edgesim.ir.exits import ExitPolicy
+    from edgesim.ir.latency import LatencyTarget
     from edgesim.ir.optrace import OpTrace
+    from edgesim.ir.workload import Workload
+    from edgesim.pipeline.models import ModelSource
 
+STRATEGIES = ("no-exit", "fixed", "entropy", "latency-aware")
+"""Those of `edgesim.ir.exits`, named here because a help page loads no numpy."""
 MODEL_HELP = "a zoo folder, local Hugging Face folder, .pt2 file, or name of a shipped model"
 
 
 def run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", metavar="TRACE|MODEL", help=f"a trace file, {MODEL_HELP}")
     parser.add_argument("--set", action="append", default=[], metavar="path=value", dest="settings")
-    source = parser.add_mutually_exclusive_group()
-    source.add_argument("--workload", metavar="W.npz")
-    source.add_argument("--sentences", metavar="FILE.tsv")
+    sentence_options(parser)
     leave = parser.add_mutually_exclusive_group()
     leave.add_argument("--exit-threshold", type=float, metavar="H", help="nats, strictly below")
+    leave.add_argument("--exit-layer", type=int, metavar="K", help="leave after layer K always")
     leave.add_argument("--no-exit", action="store_true", help="full depth (the default)")
+    target_options(parser)
+    parser.add_argument(
+        "--strategy", choices=STRATEGIES, help="default: follows from the other options"
+    )
     parser.add_argument("--pad-to", type=int, metavar="N", help="tokens of every sentence")
     parser.add_argument("--arithmetic", default="float32", help="of the activations: float32")
     parser.add_argument("--precision", help="of a GPU: fp16 or fp32")
     json_option(parser)
 
 
+def sentence_options(parser: argparse.ArgumentParser) -> None:
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--workload", metavar="W.npz")
+    source.add_argument("--sentences", metavar="FILE.tsv")
+    source.add_argument(
+        "--entropies", metavar="FILE.csv", help="a row per sentence, a column per layer; needs "
+        "--pad-to",
+    )  # fmt: skip
+
+
+def request_of_strategies(parser: argparse.ArgumentParser) -> None:
+    """Options of the command `strategies`."""
+    sentence_options(parser)
+    parser.add_argument("--pad-to", type=int, metavar="N", help="tokens of every sentence")
+    parser.add_argument(
+        "--loss", type=float, default=1.0, metavar="POINTS",
+        help="accuracy points that exits may cost on the selection slice (default 1)",
+    )  # fmt: skip
+    parser.add_argument("--exit-threshold", type=float, metavar="H", help="instead of --loss")
+    parser.add_argument(
+        "--forecast-threshold", type=float, metavar="H", help="of the latency-aware exit, if other"
+    )
+    parser.add_argument("--exit-layer", type=int, metavar="K", help="of the fixed exit")
+    target_options(parser)
+
+
+def target_options(parser: argparse.ArgumentParser) -> None:
+    target = parser.add_mutually_exclusive_group()
+    target.add_argument(
+        "--latency-target", metavar="S", help="seconds, or with a unit such as 50ms: slow down "
+        "behind layer 1 as far as it allows",
+    )  # fmt: skip
+    target.add_argument(
+        "--latency-target-fraction", type=float, metavar="F",
+        help="the same, as a fraction of each sentence's full-depth, full-speed time",
+    )  # fmt: skip
+    parser.add_argument(
+        "--predictor", metavar="TABLE.csv",
+        help="layer-1 entropy and forecasts of layers 2 on; default: the model's own",
+    )  # fmt: skip
+    parser.add_argument(
+        "--slack-layers", type=int, default=0, metavar="N", help="granted beyond the forecast"
+    )
+    parser.add_argument(
+        "--no-checks", action="store_true", help="no entropy is checked before the forecast layer"
+    )
+
+
 def request(chosen: argparse.Namespace) -> tuple[OpTrace, dict[str, Any]]:
     """The trace, workload and exits that were asked for."""
-    from edgesim.ir.exits import EntropyExit
+    trace, _, workload = sentences_of(chosen)
+    return trace, {
+        "workload": workload, "exit_policy": _policy(chosen, workload), "pad_to": chosen.pad_to,
+        "arithmetic": chosen.arithmetic, "strategy": chosen.strategy,
+        "latency_target_s": _seconds(chosen.latency_target),
+        "latency_target_fraction": chosen.latency_target_fraction,
+    }  # fmt: skip
+
+
+def sentences_of(
+    chosen: argparse.Namespace,
+) -> tuple[OpTrace, ModelSource | None, Workload | None]:
+    """The trace, the model it came from, and the sentences that were asked for."""
     from edgesim.ir.workload import Workload
     from edgesim.pipeline.models import open_trace
 
@@ -46,13 +115,51 @@ def request(chosen: argparse.Namespace) -> tuple[OpTrace, dict[str, Any]]:
         if folder is None:
             raise InputError("--sentences needs a MODEL; a trace file has no tokenizer")
         workload = folder.record(Path(chosen.sentences))
+    elif chosen.entropies:
+        if chosen.pad_to is None:
+            raise InputError("--entropies needs --pad-to N: the file tells no lengths")
+        workload = Workload.from_entropies(chosen.entropies, chosen.pad_to)
     elif folder is not None:
         workload = folder.workload()
-    policy = None if chosen.exit_threshold is None else EntropyExit(chosen.exit_threshold)
-    return trace, {
-        "workload": workload, "exit_policy": policy, "pad_to": chosen.pad_to,
-        "arithmetic": chosen.arithmetic,
-    }  # fmt: skip
+    return trace, folder, workload
+
+
+def latency_target(chosen: argparse.Namespace) -> LatencyTarget | None:
+    """The target that was asked for; None where there is none."""
+    from edgesim.ir.latency import LatencyTarget
+
+    return LatencyTarget.of(_seconds(chosen.latency_target), chosen.latency_target_fraction)
+
+
+def _policy(chosen: argparse.Namespace, workload: Workload | None) -> ExitPolicy | None:
+    """The exit policy that the options spell; None is full depth."""
+    from edgesim.ir.exits import EntropyExit, FixedExit, ForecastExit
+    from edgesim.ir.predictor import ExitPredictor
+
+    if chosen.exit_layer is not None:
+        return FixedExit(chosen.exit_layer)
+    if chosen.exit_threshold is None:
+        return None
+    asked = chosen.predictor or chosen.slack_layers or chosen.no_checks
+    if chosen.strategy == "entropy" or not asked:
+        return EntropyExit(chosen.exit_threshold)
+    own = None if workload is None else workload.predictor
+    predictor = ExitPredictor.from_csv(chosen.predictor) if chosen.predictor else own
+    if predictor is None:
+        raise InputError("--slack-layers and --no-checks need a predictor (--predictor TABLE.csv)")
+    return ForecastExit(chosen.exit_threshold, predictor, not chosen.no_checks, chosen.slack_layers)
+
+
+def _seconds(text: str | None) -> float | None:
+    """A latency target: a plain number is seconds."""
+    from edgesim.units import parse_quantity
+
+    if text is None:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        return parse_quantity(text, "seconds")
 
 
 def asked_chip(name: str, settings: Sequence[str]) -> Chip:

@@ -129,12 +129,13 @@ def choose_threshold(logits: Logits, labels: Labels, allowed_loss_points: float)
     for threshold in threshold_grid(logits.shape[-1]):
         layers = EntropyExit(threshold).exit_layers(entropies)
         chosen = right[np.arange(len(labels)), layers - 1]
-        if _loss_with_margin(chosen, right[:, -1]) <= allowed_loss_points / 100 + 1e-9:
+        if loss_with_margin(chosen, right[:, -1]) <= allowed_loss_points / 100 + 1e-9:
             allowed.append((float(layers.mean()), threshold))
     return early_exit(logits, labels, min(allowed)[1])
 
 
-def _loss_with_margin(chosen: NDArray[np.bool_], full: NDArray[np.bool_]) -> float:
+def loss_with_margin(chosen: NDArray[np.bool_], full: NDArray[np.bool_]) -> float:
+    """Accuracy lost against full depth on the same rows, plus one standard error of it."""
     num, lost, gained = len(full), int((full & ~chosen).sum()), int((chosen & ~full).sum())
     variance = lost + gained - (lost - gained) ** 2 / num
     return (lost - gained + math.sqrt(variance)) / num

@@ -24,6 +24,7 @@ from edgesim.compress.build import (
 )
 from edgesim.compress.card import card_text
 from edgesim.compress.evaluate import Logits
+from edgesim.compress.exit_predictor import store_selection
 from edgesim.compress.files import write_whole
 from edgesim.compress.multi_exit import MultiExitClassifier
 from edgesim.compress.recipe import Recipe, load_recipe
@@ -158,6 +159,7 @@ def _evaluate(recipe: Recipe, data: TaskData, base: Path, out: Path, work: Path)
         max_tokens=config.max_tokens, model_name=recipe.name,
     )  # fmt: skip
     workload.save(out / WORKLOAD_FILE)
+    store_selection(out, data.selection, recipe.task.name)
     thresholds, selection = config.thresholds_nats, data.selection
     evaluation: dict[str, Any] = {
         "schema_version": assessment.EVALUATION_VERSION,

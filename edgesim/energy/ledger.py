@@ -9,18 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.energy.costs import Account, ActionCost, account_of, action_cost
-from edgesim.energy.static import StaticPower
+from edgesim.energy.static import StaticPower, static_powers
+from edgesim.energy.supply import keeps_supply, regulator_loss
 from edgesim.energy.timeshare import op_ticks
 from edgesim.errors import InputError, TechnologyError
 from edgesim.hw.spec import AcceleratorSpec
 from edgesim.ir.eventlog import ActivitySums, EventLog
 from edgesim.ir.interval import Interval
+from edgesim.ir.latency import OperatingPoint
 from edgesim.ir.optrace import OpTrace
 from edgesim.ir.run import SimulationRun
 from edgesim.tech import Technology
 from edgesim.units import TICKS_PER_S
 
 BARRIER = "barrier"
+UNPRICED_UNITS = ("supply",)
+"""Units whose events take time and no energy beside the static power of that time."""
 WAITING = "waiting"
 """Kind of the ticks in which no event runs."""
 REGULATOR = "ldo"
@@ -69,13 +73,31 @@ class Ledger:
 class PricedSegments:
     """Energy in pJ per segment, arrays (segments, 3) of value, low and high; time in ticks."""
 
-    units: Mapping[Key, Cells]
+    units: dict[Key, Cells]
     """By account and unit; `ldo` holds the regulator's loss."""
-    kinds: Mapping[Key, Cells]
+    kinds: dict[Key, Cells]
     """By account and op kind."""
-    kind_ticks: Mapping[str, NDArray[np.int64]]
+    kind_ticks: dict[str, NDArray[np.int64]]
     """Ticks by op kind, (segments,); sum to the durations."""
     num_segments: int = field(default=0)
+
+    def add(self, unit: Key, kind: str, energy: Cells, loss: Cells | None) -> None:
+        """Add energy of a unit to it and to an op kind, with the regulator's loss behind it."""
+        account, _ = unit
+        _cells(self.units, unit, self.num_segments)[:] += energy
+        if loss is not None:
+            _cells(self.units, (account, REGULATOR), self.num_segments)[:] += energy * loss
+            energy = energy * (1 + loss)
+        _cells(self.kinds, (account, kind), self.num_segments)[:] += energy
+
+    def put(self, part: PricedSegments, rows: Sequence[int]) -> None:
+        """Place the segments of a part at their rows."""
+        for table, own in ((self.units, part.units), (self.kinds, part.kinds)):
+            for key, cells in own.items():
+                _cells(table, key, self.num_segments)[rows] += cells
+        for kind, ticks in part.kind_ticks.items():
+            column = self.kind_ticks.setdefault(kind, np.zeros(self.num_segments, dtype=np.int64))
+            column[rows] += ticks
 
     def accounts(self) -> dict[Account, Cells]:
         """Energy by account."""
@@ -84,51 +106,98 @@ class PricedSegments:
             totals[account] += cells
         return totals
 
-    def with_loss(self, loss: Interval) -> PricedSegments:
-        """With the regulator's loss as a unit of its own, and inside every op kind's chip share."""
-        share = as_array(loss)
-        units = dict(self.units)
-        units["chip", REGULATOR] = self.accounts()["chip"] * share
-        kinds = {
-            key: cells * (1 + share) if key[0] == "chip" else cells
-            for key, cells in self.kinds.items()
-        }
-        return PricedSegments(units, kinds, self.kind_ticks, self.num_segments)
-
 
 def as_array(interval: Interval) -> Cells:
     """An interval as the array (value, low, high)."""
     return np.array([interval.value, interval.low, interval.high])
 
 
+@dataclass(frozen=True, eq=False)
+class Supply:
+    """What prices the segments of one operating point."""
+
+    ledger: Ledger
+    powers: Sequence[StaticPower]
+    loss: Interval
+    """Regulator's loss as a share of the energy of units on the scaled supply."""
+    fixed_loss: Interval
+    """The same for units that keep the supply of the chip's own clock."""
+
+    @classmethod
+    def of(cls, chip: AcceleratorSpec, technology: Technology, at: AcceleratorSpec) -> Supply:
+        """The supply of a chip while it runs `at` another operating point of itself."""
+        return cls(
+            Ledger(at, technology), static_powers(at, technology)[0],
+            regulator_loss(at, technology)[0], regulator_loss(chip, technology)[0],
+        )  # fmt: skip
+
+    def loss_of(self, unit: str) -> Cells:
+        """Loss share (value, low, high) of a unit on chip."""
+        return as_array(self.fixed_loss if keeps_supply(unit) else self.loss)
+
+    @property
+    def entries(self) -> set[str]:
+        """Technology entries used so far."""
+        return self.ledger.entries | {entry for power in self.powers for entry in power.entries}
+
+
 def price_segments(
-    run: SimulationRun, trace: OpTrace, ledger: Ledger, powers: Sequence[StaticPower]
-) -> PricedSegments:
-    """Dynamic and static energy of every segment, before the regulator's loss."""
+    run: SimulationRun, trace: OpTrace, chip: AcceleratorSpec, technology: Technology
+) -> tuple[PricedSegments, set[str]]:
+    """Energy of every segment at the operating point that it ran at, and the entries used.
+
+    Dynamic energy is activity times entry; static power flows for each segment's duration; the
+    regulator's loss is a unit of its own, `ldo`, and part of every op kind.
+    """
+    rows_of: dict[OperatingPoint | None, list[int]] = {}
+    for row, segment in enumerate(run.segments):
+        rows_of.setdefault(segment.point, []).append(row)
+    count = len(run.segments)
+    whole = PricedSegments({}, {}, {}, count)
+    entries = set(regulator_loss(chip, technology)[1])
+    nothing = np.zeros(0, dtype=np.int64)
+    for point, rows in rows_of.items():
+        at = chip if point is None else chip.at(point.frequency_hz, point.voltage_v)
+        supply = Supply.of(chip, technology, at)
+        part = SimulationRun(
+            tuple(run.segments[row] for row in rows), (), nothing, nothing, nothing
+        )
+        whole.put(_price_part(part, trace, supply), rows)
+        entries |= supply.entries
+    regulator: Key = ("chip", REGULATOR)
+    if regulator in whole.units:
+        whole.units[regulator] = whole.units.pop(regulator)
+    return whole, entries
+
+
+def _price_part(run: SimulationRun, trace: OpTrace, supply: Supply) -> PricedSegments:
+    """Energy of segments that ran at one operating point."""
     kind_of = {op.name: op.kind for op in trace.all_ops()} | {BARRIER: BARRIER}
     for segment in run.segments:
         kind_of.update(segment.added_kinds)
     count = len(run.segments)
     op_kinds = _op_kinds(run, kind_of)
-    units: dict[Key, Cells] = {}
-    kinds: dict[Key, Cells] = {}
+    kind_ticks = _ticks_by_kind(run, op_kinds)
+    priced = PricedSegments({}, {}, kind_ticks, count)
     log, owner = run.joined.log, run.joined.log_of_op
     for sums in _by_action(log):
         unit = log.unit_names[sums.unit[0]]
-        account, cost, energy = ledger.cost(unit, log.action_names[sums.action[0]])
-        spent = np.outer(ledger.amounts(log, sums, cost), energy)
-        np.add.at(_cells(units, (account, unit), count), owner[sums.op], spent)
+        if unit in UNPRICED_UNITS:
+            continue
+        account, cost, energy = supply.ledger.cost(unit, log.action_names[sums.action[0]])
+        loss = supply.loss_of(unit) if account == "chip" else None
+        spent = np.outer(supply.ledger.amounts(log, sums, cost), energy)
         for kind in dict.fromkeys(op_kinds[sums.op].tolist()):
             mine = op_kinds[sums.op] == kind
-            np.add.at(_cells(kinds, (account, kind), count), owner[sums.op[mine]], spent[mine])
-    kind_ticks = _ticks_by_kind(run, op_kinds)
-    durations = np.array([segment.log.duration_ticks for segment in run.segments])
-    for power in powers:
+            added = np.zeros((count, 3))
+            np.add.at(added, owner[sums.op[mine]], spent[mine])
+            priced.add((account, unit), kind, added, loss)
+    for power in supply.powers:
+        loss = supply.loss_of(power.unit) if power.account == "chip" else None
         energy = as_array(power.power_mw) * PJ_PER_MW_TICK
-        _cells(units, (power.account, power.unit), count)[:] += np.outer(durations, energy)
         for kind, owned in kind_ticks.items():
-            _cells(kinds, (power.account, kind), count)[:] += np.outer(owned, energy)
-    return PricedSegments(units, kinds, kind_ticks, count)
+            priced.add((power.account, power.unit), kind, np.outer(owned, energy), loss)
+    return priced
 
 
 def _by_action(log: EventLog) -> Iterator[ActivitySums]:

@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 
 from edgesim.energy.area import estimate_area
 from edgesim.energy.costs import Account
-from edgesim.energy.ledger import Ledger, price_segments
+from edgesim.energy.ledger import price_segments
 from edgesim.energy.rows import breakdown_rows
 from edgesim.energy.static import static_powers
-from edgesim.energy.supply import regulator_loss
 from edgesim.hw.spec import AcceleratorSpec
 from edgesim.ir.interval import Interval
 from edgesim.ir.optrace import OpTrace
@@ -29,13 +28,14 @@ ASSUMED = (
     "host energy is that of its busy cycles; while it waits for the accelerator it costs nothing",
     "ticks in which several ops are in flight belong to the PU's op, else the SFU's, else the "
     "host's: static energy is split by op kind after them",
-    "all that is on chip stands behind the regulator",
+    "all that is on chip stands behind the regulator; ReRAM and the clock generator keep their "
+    "supply when that of logic and SRAM is scaled",
 )
 NOT_MODELLED = (
     "power-on load, wake-up and idle time between sentences",
     "clock tree beyond the processing element, wires between memory banks",
     "energy of bus protocol, LPDDR4 controller and refresh beyond the published averages",
-    "supply generation for ReRAM reads",
+    "supply generation for ReRAM reads, charge of the supply net in a voltage change",
 )
 
 
@@ -49,6 +49,8 @@ class PricedRun:
     chip_energy_j: NDArray[np.float64]
     offchip_energy_j: NDArray[np.float64]
     host_energy_j: NDArray[np.float64]
+    segment_energy_j: NDArray[np.float64]
+    """Nominal energy of every segment, (segments,)."""
     breakdown: tuple[BreakdownRow, ...]
     """Means per sentence; each of the groups unit, kind and layer sums to the total energy."""
     area_mm2: Interval
@@ -87,25 +89,21 @@ class PricedRun:
 def price(
     run: SimulationRun, trace: OpTrace, chip: AcceleratorSpec, technology: Technology
 ) -> PricedRun:
-    """Energy of a run at the chip's operating point.
+    """Energy of a run, every segment at its operating point, as in `price_segments`.
 
-    Dynamic energy is activity times entry; static power flows for each segment's duration; the
-    regulator's loss is a share of everything on chip. Raises TechnologyError for an action
+    Raises TechnologyError for an action
     without an entry or an entry without a value, InputError for an op that the trace lacks.
     """
-    powers, storage_notes = static_powers(chip, technology)
-    ledger = Ledger(chip, technology)
-    priced = price_segments(run, trace, ledger, powers)
-    loss, loss_entries = regulator_loss(chip, technology)
-    priced = priced.with_loss(loss)
+    storage_notes = static_powers(chip, technology)[1]
+    priced, used = price_segments(run, trace, chip, technology)
     estimate = estimate_area(chip, technology)
-    entries = {*ledger.entries, *loss_entries, *estimate.entries}
-    entries.update(entry for power in powers for entry in power.entries)
+    entries = {*used, *estimate.entries}
     per_sentence = sentence_energies(run, priced.accounts())
     return PricedRun(
         chip_energy_j=per_sentence["chip"],
         offchip_energy_j=per_sentence["offchip"],
         host_energy_j=per_sentence["host"],
+        segment_energy_j=sum(priced.accounts().values())[:, 0] * J_PER_PJ,  # type: ignore[index]
         breakdown=breakdown_rows(run, priced),
         area_mm2=estimate.total_mm2,
         area_parts_mm2=estimate.parts_mm2,

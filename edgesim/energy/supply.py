@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from edgesim.hw.spec import AcceleratorSpec
+from edgesim.hw.spec import STORAGE_MEDIA, AcceleratorSpec
 from edgesim.ir.interval import Interval
 from edgesim.tech import Technology
 
@@ -42,6 +42,11 @@ def leakage_scale(
     step_v = chip.clock.voltage_v - reference_v
     value, *ends = (ratio * math.exp(k * step_v) for k in (slope.value, slope.low, slope.high))
     return Interval(value, min(ends), max(ends)), (REFERENCE, LEAKAGE)
+
+
+def keeps_supply(unit: str) -> bool:
+    """Whether a unit's supply stays as it is when that of logic and SRAM is scaled."""
+    return unit == "adpll" or (unit in STORAGE_MEDIA and unit != "sram")
 
 
 def regulator_loss(

@@ -202,13 +202,21 @@ def _field_type(model: Any, part: str) -> Any:
     if isinstance(model, type) and issubclass(model, BaseModel):
         for name, info in model.model_fields.items():
             if part in (name, info.alias):
-                return info.annotation
+                return _without_none(info.annotation)
         return None
     if typing.get_origin(model) in (dict, Mapping):
         return typing.get_args(model)[1]
     if isinstance(model, types.UnionType):
         return next((t for t in typing.get_args(model) if t is not type(None)), None)
     return None
+
+
+def _without_none(model: Any) -> Any:
+    """The section type of a field that may be absent."""
+    if isinstance(model, types.UnionType):
+        members = [t for t in typing.get_args(model) if t is not type(None)]
+        return members[0] if len(members) == 1 else model
+    return model
 
 
 def _close(word: str, known: list[str]) -> str:

@@ -16,13 +16,10 @@ from edgesim.hw.consistency import (
     consistency_faults,
     storage_family,
 )
-from edgesim.units import parse_bytes, parse_quantity, parse_whole
+from edgesim.hw.voltage_spec import Hertz, VoltageScalingSpec, Volts
+from edgesim.units import parse_bytes, parse_whole
 
 ByteCount = Annotated[int, BeforeValidator(parse_bytes), Field(gt=0, le=2**40)]
-Hertz = Annotated[
-    float, BeforeValidator(lambda v: parse_quantity(v, "hertz")), Field(ge=1e6, le=1e10)
-]
-Volts = Annotated[float, BeforeValidator(lambda v: parse_quantity(v, "volts")), Field(ge=0.3, le=2)]
 Bits = Annotated[int, BeforeValidator(lambda v: parse_whole(v, "bits")), Field(ge=8, le=4096)]
 Cycles = Annotated[int, Field(ge=0, le=10**6)]
 
@@ -247,6 +244,8 @@ class AcceleratorSpec(Section):
     host: HostSpec
     arithmetic: ArithmeticSpec | None = None
     """What values come out; without it a chip is timed only."""
+    voltage_scaling: VoltageScalingSpec | None = None
+    """Slower operating points; absent on a chip that runs at its clock alone."""
     artifact: ArtifactSpec | None = None
     """Present when the chip is a released implementation that is modelled to the cycle."""
     silicon: SiliconSpec | None = None
@@ -255,6 +254,11 @@ class AcceleratorSpec(Section):
     """Assumptions of this description, printed by every report."""
     not_modelled: tuple[str, ...] = ()
     """What this description leaves out, printed by every report."""
+
+    def at(self, frequency_hz: float, voltage_v: float) -> AcceleratorSpec:
+        """The same chip with another clock and supply."""
+        clock = ClockSpec(frequency=f"{frequency_hz} Hz", voltage=f"{voltage_v} V")
+        return self.model_copy(update={"clock": clock})
 
     @model_validator(mode="before")
     @classmethod

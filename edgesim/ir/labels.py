@@ -10,8 +10,22 @@ from edgesim.ir.result import SimResult
 
 def exit_text(result: SimResult) -> str:
     """How sentences leave: "exit < 0.28", or "full depth" where the exit is off."""
-    threshold = result.settings.get("exit_threshold")
-    return "full depth" if threshold is None else f"exit < {threshold}"
+    settings = result.settings
+    threshold, strategy = settings.get("exit_threshold"), settings.get("strategy")
+    if strategy == "fixed":
+        return f"exit {settings.get('exit')}"
+    if threshold is None:
+        return "full depth"
+    return f"exit < {threshold}" + (", forecast" if strategy == "latency-aware" else "")
+
+
+def target_text(result: SimResult) -> str:
+    """The latency target, such as "target 0.05 s"; empty without one."""
+    seconds = result.settings.get("latency_target_s")
+    fraction = result.settings.get("latency_target_fraction")
+    if seconds is not None:
+        return f"target {seconds:g} s"
+    return "" if fraction is None else f"target {fraction:g} of full depth"
 
 
 def common_name(results: Sequence[SimResult], labels: Sequence[str], owners: Sequence[str]) -> str:
@@ -36,12 +50,12 @@ def padding_text(result: SimResult) -> str:
 
 
 def setting_parts(result: SimResult) -> tuple[str, ...]:
-    """Exit, precision, weights, padding and arithmetic in words; empty where not stated."""
+    """Exit, target, precision, weights, padding and arithmetic in words; empty if not stated."""
     settings = result.settings
     stated = (str(settings.get(name) or "") for name in ("precision", "weights"))
     arithmetic = settings.get("arithmetic")
     in_words = f"activations {arithmetic}" if arithmetic else ""
-    return (exit_text(result), *stated, padding_text(result), in_words)
+    return (exit_text(result), target_text(result), *stated, padding_text(result), in_words)
 
 
 def settings_text(result: SimResult) -> str:

@@ -32,6 +32,12 @@ class SentenceRow:
     host_energy_j: float | None
     prediction: int | None
     label: int | None
+    planned_layer: int | None = None
+    """Latest exit that the voltage was planned for; None, as the rows below, without a target."""
+    operating_point: str | None = None
+    """What ran behind layer 1; None also for a sentence that left there."""
+    latency_target_s: float | None = None
+    met_target: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +78,45 @@ class RooflinePoint:
     macs: float
     traffic_bytes: float
     latency_s: float
+
+
+@dataclass(frozen=True)
+class PointUse:
+    """One operating point of a run with a latency target."""
+
+    voltage_v: float
+    frequency_hz: float
+    sentence_fraction: float
+    """Sentences that ran at it behind layer 1."""
+    time_fraction: float
+    """Share of the summed latency spent at it."""
+    energy_fraction: float
+    """Share of the summed energy."""
+
+
+@dataclass(frozen=True)
+class VoltageUse:
+    """What following a latency target did; fractions are of all sentences."""
+
+    latency_target_s: float
+    """Mean over sentences; they differ only where the target is a fraction."""
+    lowest_fraction: float
+    """Behind layer 1 at the lowest voltage."""
+    between_fraction: float
+    full_speed_fraction: float
+    """Behind layer 1 at full speed."""
+    first_layer_fraction: float
+    """Left after layer 1, ahead of any choice."""
+    missed_fraction: float
+    """Ended after their target; counted in one of the four above as well."""
+    average_planned_layer: float
+    unsure_fraction: float
+    """Left at the forecast layer with an entropy still at or above the threshold."""
+    changes_per_sentence: float
+    change_time_s: float
+    """Mean per sentence, part of its latency."""
+    points: tuple[PointUse, ...]
+    """Slowest first."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +186,14 @@ class SimResult:
     """What the mapper did that a reader should know, such as spills."""
     time_parts_s: Mapping[str, float] = field(default_factory=dict)
     """Mean time of each part of the work where nothing overlaps; empty where units overlap."""
+    voltage: VoltageUse | None = None
+    """Operating points that a latency target led to; None without a target."""
     schema_version: int = SCHEMA_VERSION
+
+    @property
+    def missed_fraction(self) -> float | None:
+        """Share of sentences that ended after the latency target; None without one."""
+        return None if self.voltage is None else self.voltage.missed_fraction
 
     @property
     def energy_delay_js(self) -> Interval | None:
@@ -187,6 +239,7 @@ class SimResult:
             record[f"{short}_p50_{unit}"] = self.percentile(column, 0.50)
             record[f"{short}_p95_{unit}"] = self.percentile(column, 0.95)
         product = self.energy_delay_js
+        record["missed_fraction"] = self.missed_fraction
         record["energy_delay_js"] = None if product is None else product.value
         return {key: _plain(value) for key, value in record.items()}
 

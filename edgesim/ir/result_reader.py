@@ -123,8 +123,9 @@ def _scalar(value: Any, hint: Any) -> Any:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise _MismatchError(f"holds {_kind(value)}; a number is wanted")
         return float(value)
-    if isinstance(value, bool) or not isinstance(value, hint):
-        wanted = {int: "a whole number", str: "text"}.get(hint, hint.__name__)
+    if isinstance(value, bool) != (hint is bool) or not isinstance(value, hint):
+        words = {int: "a whole number", str: "text", bool: "true or false"}
+        wanted = words.get(hint, hint.__name__)
         raise _MismatchError(f"holds {_kind(value)}; {wanted} is wanted")
     return value
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.ir.eventlog import EventLog, JoinedLogs
+from edgesim.ir.latency import OperatingPoint, VoltageSchedule
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class Segment:
     """Part of the duration in which only the host works."""
     added_kinds: Mapping[str, str] = field(default_factory=dict)
     """Kinds of ops that the mapper added to those of the trace."""
+    point: OperatingPoint | None = None
+    """Voltage and clock that its events ran at; None is the chip's own."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,11 +43,19 @@ class SimulationRun:
     """Simulated tokens of each sentence, after padding if asked for."""
     embedding_spill_rows: NDArray[np.int64]
     """Token rows of each sentence that were read from a medium behind the first."""
+    schedule: VoltageSchedule | None = None
+    """Operating points that a latency target led to; None where the chip kept its own."""
 
     @cached_property
     def joined(self) -> JoinedLogs:
         """All segments' logs as one, in the order of `segments`."""
         return JoinedLogs.of([segment.log for segment in self.segments])
+
+    def event_points(self) -> NDArray[np.int64]:
+        """Operating-point id of every event of `joined`; -1 is the chip's own clock."""
+        ids = [-1 if segment.point is None else segment.point.number for segment in self.segments]
+        owner = self.joined.log_of_op[self.joined.log.op]
+        return np.array(ids, dtype=np.int64)[owner]
 
     def latency_ticks(self) -> NDArray[np.int64]:
         """Ticks from the first op's issue to the logits, per sentence."""

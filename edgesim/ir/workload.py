@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.errors import InputError
+from edgesim.ir.predictor import ExitPredictor, read_table
 from edgesim.ir.storage import content_hash, read_npz, write_npz
 
 SCHEMA_VERSION = 1
@@ -39,6 +40,8 @@ class Workload:
     model: str = ""
     """Name of the model that produced entropies and logits."""
     arithmetic: str = "float32"
+    predictor: ExitPredictor | None = None
+    """Forecasts exits of the model from its entropy after layer 1; None where none was fitted."""
 
     def __post_init__(self) -> None:
         count = len(self.num_tokens)
@@ -46,6 +49,8 @@ class Workload:
             raise InputError(f"workload {self.name!r} holds no sentences")
         if int(np.min(self.num_tokens)) < 1:
             raise InputError(f"workload {self.name!r}: a sentence has no tokens")
+        if self.predictor is not None and self.entropies is not None:
+            self.predictor.check_layers(self.entropies.shape[1], f"workload {self.name!r}")
         for name in ("entropies", "logits", "labels", "token_ids"):
             column = getattr(self, name)
             if column is not None and len(column) != count:
@@ -65,11 +70,16 @@ class Workload:
                 columns[name] = column
         if self.token_ids is not None:
             columns["token_ids"] = np.concatenate(self.token_ids).astype(np.int32)
+        if self.predictor is not None:
+            columns["predictor_first_entropies"] = self.predictor.first_entropies
+            columns["predictor_forecasts"] = self.predictor.forecasts
         meta = {
             "kind": "workload", "schema_version": SCHEMA_VERSION, "name": self.name,
             "model": self.model, "arithmetic": self.arithmetic,
             "sentence_hashes": list(self.sentence_hashes),
         }  # fmt: skip
+        if self.predictor is not None:
+            meta["predictor_origin"] = self.predictor.origin
         return meta, columns
 
     def save(self, path: str | Path) -> None:
@@ -79,6 +89,22 @@ class Workload:
     def content_hash(self) -> str:
         """SHA-256 of the stored content, compression aside."""
         return content_hash(*self.content())
+
+    @classmethod
+    def from_entropies(
+        cls, path: str | Path, num_tokens: int, predictor: ExitPredictor | None = None
+    ) -> Workload:
+        """Entropies alone, from comma-separated rows of one sentence and columns of one layer.
+
+        The form in which the EdgeBERT authors released theirs: no labels, so no accuracy, and
+        every sentence of `num_tokens` tokens. InputError for anything else.
+        """
+        path = Path(path)
+        table = read_table(path)
+        if not np.isfinite(table).all() or (table < 0).any():
+            raise InputError(f"{path}: rows of finite entropies, at least 0 nats, are wanted")
+        lengths = np.full(len(table), num_tokens, dtype=np.int64)
+        return cls(path.stem, lengths, table, None, None, predictor=predictor)
 
     @classmethod
     def load(cls, path: str | Path) -> Workload:
@@ -94,5 +120,14 @@ class Workload:
             entropies=columns.get("entropies"), logits=columns.get("logits"),
             labels=columns.get("labels"), token_ids=token_ids,
             sentence_hashes=tuple(meta["sentence_hashes"]), model=str(meta["model"]),
-            arithmetic=str(meta["arithmetic"]),
+            arithmetic=str(meta["arithmetic"]), predictor=_stored_predictor(meta, columns),
         )  # fmt: skip
+
+
+def _stored_predictor(
+    meta: dict[str, Any], columns: dict[str, NDArray[Any]]
+) -> ExitPredictor | None:
+    if "predictor_first_entropies" not in columns or "predictor_forecasts" not in columns:
+        return None
+    rows, table = columns["predictor_first_entropies"], columns["predictor_forecasts"]
+    return ExitPredictor(rows, table, str(meta.get("predictor_origin", "stored")))

@@ -14,7 +14,9 @@ from edgesim.ir.plan import SegmentPlan
 from edgesim.mapping.placement import Placement
 from edgesim.mapping.repeats import SegmentShape
 
-UNPLANNED = ("description", "assumed", "not_modelled", "clock", "storage", "embedding")
+UNPLANNED = (
+    "description", "assumed", "not_modelled", "clock", "voltage_scaling", "storage", "embedding",
+)  # fmt: skip
 """Parts of a chip that plans see only through the placement of weights."""
 DEFAULT_MOST_CHIPS = 16
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.compress.evaluate import Proportion, wilson_proportion
+from edgesim.ir.latency import VoltageSchedule
 from edgesim.ir.result import SentenceRow
 from edgesim.pipeline.run_input import RunInput
+from edgesim.units import TICKS_PER_S
 
 
 def predictions(asked: RunInput) -> NDArray[np.int64] | None:
@@ -34,6 +38,7 @@ def accuracy(asked: RunInput) -> Proportion | None:
 def sentence_rows(
     asked: RunInput, latency_s: NDArray[np.float64], chip_j: NDArray[np.float64] | None,
     offchip_j: NDArray[np.float64] | None, host_j: NDArray[np.float64] | None,
+    schedule: VoltageSchedule | None = None,
 ) -> tuple[SentenceRow, ...]:  # fmt: skip
     """One row per sentence, from nominal columns; None for energies that were not measured."""
     parts = (chip_j, offchip_j, host_j)
@@ -52,9 +57,22 @@ def sentence_rows(
             host_energy_j=_at(host_j, i),
             prediction=None if answers is None else int(answers[i]),
             label=None if labels is None else int(labels[i]),
+            **_scheduled(schedule, i),
         )
         for i in range(len(asked.num_tokens))
     )
+
+
+def _scheduled(schedule: VoltageSchedule | None, row: int) -> dict[str, Any]:
+    if schedule is None:
+        return {}
+    point = schedule.points[int(schedule.chosen[row])]
+    return {
+        "planned_layer": int(schedule.planned_layers[row]),
+        "operating_point": point.words() if schedule.decided[row] else None,
+        "latency_target_s": float(schedule.target_ticks[row]) / TICKS_PER_S,
+        "met_target": not bool(schedule.missed[row]),
+    }
 
 
 def _at(column: NDArray[np.float64] | None, row: int) -> float | None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,14 +18,15 @@ from numpy.typing import NDArray
 
 from edgesim.energy.area import AreaEstimate, estimate_area
 from edgesim.energy.costs import Account
-from edgesim.energy.ledger import ACCOUNTS, Ledger, price_segments
+from edgesim.energy.ledger import ACCOUNTS, price_segments
 from edgesim.energy.price import sentence_energies
-from edgesim.energy.static import static_powers
-from edgesim.energy.supply import regulator_loss
+from edgesim.errors import InputError
 from edgesim.hw.spec import AcceleratorSpec, Chip, chip_content
-from edgesim.ir.exits import EntropyExit
+from edgesim.ir.exits import EntropyExit, ExitPolicy, FixedExit
 from edgesim.ir.interval import Interval
+from edgesim.ir.latency import LatencyTarget
 from edgesim.ir.optrace import OpTrace
+from edgesim.ir.plan import SegmentPlan
 from edgesim.ir.run import SimulationRun
 from edgesim.ir.workload import Workload
 from edgesim.mapping.bounds import segment_bound
@@ -34,6 +35,7 @@ from edgesim.mapping.shared_plans import SharedPlans
 from edgesim.pipeline.answers import accuracy
 from edgesim.pipeline.run_input import RunInput, prepare
 from edgesim.pipeline.simulate import simulate
+from edgesim.sim.scheduled_run import ScheduledSimulator
 from edgesim.sim.segment_logs import SegmentLogs
 from edgesim.sim.workload_run import WorkloadSimulator
 from edgesim.tech import Technology, load_technology
@@ -45,7 +47,7 @@ INTERVALS = (
 PLAIN = (
     "num_sentences", "accuracy", "accuracy_low", "accuracy_high", "average_exit_layer",
     "ideal_latency_s", "latency_p50_s", "latency_p95_s", "energy_p50_j", "energy_p95_j",
-    "energy_delay_js", "spilled_bytes", "traffic_over_compulsory",
+    "energy_delay_js", "spilled_bytes", "traffic_over_compulsory", "missed_fraction",
 )  # fmt: skip
 FIGURES = (*INTERVALS, *PLAIN)
 """Names of the figures; each of INTERVALS also has `…_low` and `…_high`."""
@@ -62,13 +64,27 @@ class RunOptions:
     pad_to: int | None = None
     precision: str | None = None
     """Of a GPU."""
+    exit_layer: int | None = None
+    """Leave after this layer always; excludes a threshold."""
+    latency_target_s: float | None = None
+    latency_target_fraction: float | None = None
+    """Of the full-depth, full-speed time of each sentence; excludes a target in seconds."""
+    strategy: str | None = None
+    """One of `edgesim.ir.exits.STRATEGIES`; None follows from the rest."""
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values; an infinite threshold in words."""
         threshold = self.exit_threshold
-        if threshold is not None and math.isinf(threshold):
-            return {"exit_threshold": "inf", "pad_to": self.pad_to, "precision": self.precision}
-        return {"exit_threshold": threshold, "pad_to": self.pad_to, "precision": self.precision}
+        infinite = threshold is not None and math.isinf(threshold)
+        return {**asdict(self), "exit_threshold": "inf" if infinite else threshold}
+
+    def policy(self) -> ExitPolicy | None:
+        """The exit policy; InputError for a threshold beside an exit layer."""
+        if self.exit_threshold is not None and self.exit_layer is not None:
+            raise InputError("an exit threshold and an exit layer exclude each other")
+        if self.exit_layer is not None:
+            return FixedExit(self.exit_layer)
+        return None if self.exit_threshold is None else EntropyExit(self.exit_threshold)
 
 
 @dataclass
@@ -106,8 +122,11 @@ class Evaluator:
         """Means and percentiles of a run; raises what `simulate` raises."""
         if not isinstance(chip, AcceleratorSpec) or chip.artifact is not None:
             return self._simulated(chip, options)
-        policy = None if options.exit_threshold is None else EntropyExit(options.exit_threshold)
-        asked = prepare(self.trace, self.workload, policy, options.pad_to, "float32")
+        target = LatencyTarget.of(options.latency_target_s, options.latency_target_fraction)
+        asked = prepare(
+            self.trace, self.workload, options.policy(), options.pad_to, "float32",
+            target=target, strategy=options.strategy,
+        )  # fmt: skip
         return self._bench_of(chip).figures(asked)
 
     def _bench_of(self, chip: AcceleratorSpec) -> ChipBench:
@@ -122,10 +141,11 @@ class Evaluator:
 
     def _simulated(self, chip: Chip, options: RunOptions) -> Figures:
         """Through `simulate`, for chips that have no segments to share."""
-        policy = None if options.exit_threshold is None else EntropyExit(options.exit_threshold)
         result = simulate(
-            self.trace, chip, workload=self.workload, exit_policy=policy, pad_to=options.pad_to,
-            precision=options.precision, technology=self.technology,
+            self.trace, chip, workload=self.workload, exit_policy=options.policy(),
+            pad_to=options.pad_to, precision=options.precision, technology=self.technology,
+            latency_target_s=options.latency_target_s, strategy=options.strategy,
+            latency_target_fraction=options.latency_target_fraction,
         )  # fmt: skip
         return figures_of(result.to_json())
 
@@ -149,21 +169,22 @@ class ChipBench:
         self.trace, self.chip, self.technology = trace, chip, technology
         self.mapper = Mapper(trace, chip, plans)
         self.simulator = WorkloadSimulator(self.mapper, chip, technology, logs)
-        self.powers = static_powers(chip, technology)[0]
-        self.loss = regulator_loss(chip, technology)[0]
         self.area: AreaEstimate = estimate_area(chip, technology)
+        self.logs = logs
         self.known = _Segments()
+        self.scheduled: ScheduledSimulator | None = None
+        """Follows latency targets; made when the first one comes."""
+        self.scheduled_known = _Segments()
 
     def figures(self, asked: RunInput) -> Figures:
         """The figures of one run."""
-        ids = None if asked.workload is None else asked.workload.token_ids
-        run = self.simulator.run(asked.num_tokens, asked.exit_layers, asked.early_exit, ids)
-        self._price_new(run)
+        run, plans, known = self._run(asked)
+        self._price_new(run, plans, known)
         counts = run.segment_counts()
-        durations = np.array(self.known.duration_ticks, dtype=np.int64)
+        durations = np.array(known.duration_ticks, dtype=np.int64)
         ticks = np.array([int(durations[list(s)].sum()) for s in run.sentence_segments])
         latency_s = ticks / TICKS_PER_S
-        energies = sentence_energies(run, self.known.energy_pj)
+        energies = sentence_energies(run, known.energy_pj)
         energy = {account: _mean(rows) for account, rows in energies.items()}
         chip_j, offchip_j, host_j = (energies[account] for account in ACCOUNTS)
         total_j = chip_j + offchip_j + host_j
@@ -180,34 +201,46 @@ class ChipBench:
             "accuracy_low": right.low if right else None,
             "accuracy_high": right.high if right else None,
             "average_exit_layer": float(run.exit_layers.mean()) if self.trace.has_exits else None,
-            "ideal_latency_s": _weighted(counts, self.known.bound_s) / len(latency_s),
+            "ideal_latency_s": _weighted(counts, known.bound_s) / len(latency_s),
             "latency_p50_s": _percentile(latency_s, 0.50),
             "latency_p95_s": _percentile(latency_s, 0.95),
             "energy_p50_j": _percentile(total_j[0], 0.50),
             "energy_p95_j": _percentile(total_j[0], 0.95),
             "energy_delay_js": intervals["energy_j"].times(latency).value,
-            "spilled_bytes": self._spilled_bytes(counts),
-            "traffic_over_compulsory": self._traffic_ratio(counts),
+            "spilled_bytes": self._spilled_bytes(counts, known),
+            "missed_fraction": None if run.schedule is None else float(run.schedule.missed.mean()),
+            "traffic_over_compulsory": _traffic_ratio(counts, known),
         }
         for name, interval in intervals.items():
             figures[name] = interval.value
             figures[f"{name}_low"], figures[f"{name}_high"] = interval.low, interval.high
         return figures
 
-    def _price_new(self, run: SimulationRun) -> None:
+    def _run(self, asked: RunInput) -> tuple[SimulationRun, Sequence[SegmentPlan], _Segments]:
+        """The run, the plan of each of its segments, and what is known of them."""
+        ids = None if asked.workload is None else asked.workload.token_ids
+        if asked.target is None:
+            run = self.simulator.run(asked.num_tokens, asked.exit_layers, asked.decision.ramps, ids)
+            return run, self.simulator.plans, self.known
+        if self.scheduled is None:
+            self.scheduled = ScheduledSimulator(self.mapper, self.chip, self.technology, self.logs)
+        run = self.scheduled.run(asked.num_tokens, asked.decision, asked.target, ids)
+        return run, self.scheduled.plans, self.scheduled_known
+
+    def _price_new(
+        self, run: SimulationRun, plans: Sequence[SegmentPlan], known: _Segments
+    ) -> None:
         """Price the segments that no earlier run has played."""
-        known = self.known
         begin = len(known.duration_ticks)
         fresh = run.segments[begin:]
         if not fresh:
             return
         nothing = np.zeros(0, dtype=np.int64)
         part = SimulationRun(fresh, (), nothing, nothing, nothing)
-        ledger = Ledger(self.chip, self.technology)
-        priced = price_segments(part, self.trace, ledger, self.powers).with_loss(self.loss)
+        priced, _ = price_segments(part, self.trace, self.chip, self.technology)
         for account, cells in priced.accounts().items():
             known.energy_pj[account] = np.concatenate((known.energy_pj[account], cells))
-        for segment, plan in zip(fresh, self.simulator.plans[begin:], strict=True):
+        for segment, plan in zip(fresh, plans[begin:], strict=True):
             stores = (s.bits for op in plan.ops for s in (*op.stores, *op.entry_stores))
             known.duration_ticks.append(segment.log.duration_ticks)
             known.bound_s.append(segment_bound(plan, self.trace, self.chip).seconds)
@@ -215,16 +248,17 @@ class ChipBench:
             known.traffic_bits.append(plan.traffic_bits)
             known.compulsory_bits.append(plan.compulsory_bits)
 
-    def _spilled_bytes(self, counts: NDArray[np.int64]) -> float:
+    def _spilled_bytes(self, counts: NDArray[np.int64], known: _Segments) -> float:
         """Weights behind their first medium, plus the largest activation spill of a segment."""
         at_rest = sum(self.mapper.placement.spilled_bits.values()) / 8
-        used = (bits / 8 for bits, n in zip(self.known.moved_bits, counts, strict=True) if n)
+        used = (bits / 8 for bits, n in zip(known.moved_bits, counts, strict=True) if n)
         return at_rest + max(used, default=0.0)
 
-    def _traffic_ratio(self, counts: NDArray[np.int64]) -> float:
-        moved = sum(int(n) * b for n, b in zip(counts, self.known.traffic_bits, strict=True))
-        needed = sum(int(n) * b for n, b in zip(counts, self.known.compulsory_bits, strict=True))
-        return moved / needed if needed else 1.0
+
+def _traffic_ratio(counts: NDArray[np.int64], known: _Segments) -> float:
+    moved = sum(int(n) * b for n, b in zip(counts, known.traffic_bits, strict=True))
+    needed = sum(int(n) * b for n, b in zip(counts, known.compulsory_bits, strict=True))
+    return moved / needed if needed else 1.0
 
 
 def _weighted(counts: NDArray[np.int64], values: list[float]) -> float:

@@ -22,6 +22,11 @@ def simulate_gpu_chip(
     chosen = precision or chip.precisions[0]
     if chosen not in chip.precisions:
         raise InputError(f"precision {chosen!r}; {chip.name} has {', '.join(chip.precisions)}")
+    if asked.decision.strategy not in ("no-exit", "entropy"):
+        raise InputError(
+            f"strategy {asked.decision.strategy} is not modelled on {chip.name}; give it an exit "
+            "threshold or full depth"
+        )
     exits = asked.exit_layers if asked.early_exit else None
     dense = not asked.trace.masks
     run = simulate_gpu(asked.trace, chip, asked.num_tokens, exits, technology, chosen, dense)

@@ -30,10 +30,8 @@ def measure_host_cpu(
             f"{chip.name} runs the model itself; give a MODEL (zoo or Hugging Face folder, or "
             "simulate(..., model=module)), a trace has no weights"
         )
-    if asked.early_exit:
-        raise InputError(
-            f"{chip.name} runs the whole forward pass; leave the exit threshold out for it"
-        )
+    if asked.decision.strategy != "no-exit":
+        raise InputError(f"{chip.name} runs the whole forward pass; leave the exit options out")
     timing = time_forward(
         model, [int(count) for count in asked.num_tokens], repeats=chip.repeats,
         warm_up=chip.warm_up, threads=chip.threads,

@@ -25,6 +25,7 @@ from edgesim.paths import zoo_path
 CONFIG = "config.json"
 TRACE = "trace.npz"
 WORKLOAD = "dev_workload.npz"
+SELECTION = "selection_workload.npz"
 TOKENIZER = "tokenizer.json"
 EXPORTED = ".pt2"
 
@@ -70,6 +71,11 @@ class ModelFolder:
     def workload(self) -> Workload:
         """The workload that was recorded with the model."""
         return Workload.load(self.path / WORKLOAD)
+
+    def selection(self) -> Workload | None:
+        """The selection slice with the predictor fitted on it; None where it was not recorded."""
+        path = self.path / SELECTION
+        return Workload.load(path) if path.is_file() else None
 
     def trace(self) -> OpTrace:
         """The stored trace; without one the model is lowered, which needs torch."""
@@ -127,10 +133,12 @@ class ModelFolder:
         config = load_zoo_config(self.path)
         model = load_zoo_model(self.path)
         tokenizer = load_zoo_tokenizer(self.path)
-        return record(
+        recorded = record(
             model, tokenizer, text, name=sentences.stem, max_tokens=config.max_tokens,
             model_name=self.name,
         )  # fmt: skip
+        selection = self.selection()
+        return recorded if selection is None else replace(recorded, predictor=selection.predictor)
 
     def thresholds(self) -> dict[str, float]:
         """Exit thresholds by allowed loss in points, chosen on the selection slice."""

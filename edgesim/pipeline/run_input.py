@@ -12,7 +12,16 @@ from numpy.typing import NDArray
 
 from edgesim.errors import InputError
 from edgesim.hw.spec import Chip, chip_content
-from edgesim.ir.exits import EntropyExit
+from edgesim.ir.exits import (
+    STRATEGIES,
+    EntropyExit,
+    ExitDecision,
+    ExitPolicy,
+    FixedExit,
+    ForecastExit,
+    FullDepth,
+)
+from edgesim.ir.latency import LatencyTarget
 from edgesim.ir.optrace import OpTrace
 from edgesim.ir.trace_file import trace_hash
 from edgesim.ir.workload import Workload
@@ -23,28 +32,47 @@ ARITHMETICS = ("float32",)
 
 @dataclass(frozen=True, eq=False)
 class RunInput:
-    """Sentences as a run sees them: lengths, exit layers, and what the run was asked for."""
+    """Sentences as a run sees them: lengths, exits, and what the run was asked for."""
 
     trace: OpTrace
     workload: Workload | None
     num_tokens: NDArray[np.int64]
-    exit_layers: NDArray[np.int64]
-    early_exit: bool
+    decision: ExitDecision
+    target: LatencyTarget | None
     settings: dict[str, Any]
+
+    @property
+    def exit_layers(self) -> NDArray[np.int64]:
+        """1-based layer after which each sentence leaves."""
+        return self.decision.exit_layers
+
+    @property
+    def early_exit(self) -> bool:
+        """Whether sentences leave by their entropy."""
+        return self.decision.checks_entropy
 
 
 def prepare(
-    trace: OpTrace, workload: Workload | None, exit_policy: EntropyExit | None,
-    pad_to: int | None, arithmetic: str,
+    trace: OpTrace, workload: Workload | None, exit_policy: ExitPolicy | None,
+    pad_to: int | None, arithmetic: str, *, target: LatencyTarget | None = None,
+    strategy: str | None = None,
 ) -> RunInput:  # fmt: skip
-    """Lengths and exit layers of a run; InputError for settings that do not fit together."""
+    """Lengths and exit layers of a run; InputError for settings that do not fit together.
+
+    With a latency target an EntropyExit becomes a ForecastExit where the workload holds a
+    predictor; `strategy` says otherwise (`entropy`) or insists (`latency-aware`).
+    """
     if arithmetic not in ARITHMETICS:
         raise InputError(f"arithmetic {arithmetic!r}; allowed: {', '.join(ARITHMETICS)}")
     num_tokens = _lengths(trace, workload, pad_to)
-    exit_layers = _exit_layers(trace, workload, exit_policy, len(num_tokens))
+    policy = chosen_policy(exit_policy, strategy, target, workload)
+    decision = _decision(trace, workload, policy, len(num_tokens))
     settings = {
-        "exit": "off" if exit_policy is None else f"entropy < {exit_policy.threshold:g}",
-        "exit_threshold": None if exit_policy is None else exit_policy.threshold,
+        "exit": policy.words(),
+        "exit_threshold": getattr(policy, "threshold", None),
+        "strategy": decision.strategy,
+        "latency_target_s": None if target is None else target.seconds,
+        "latency_target_fraction": None if target is None else target.fraction,
         "pad_to": pad_to,
         "arithmetic": arithmetic,
         "weights": "compressed" if trace.masks else "dense",
@@ -52,8 +80,41 @@ def prepare(
     }
     if not trace.has_exits:
         settings["exit"] = "n/a"
-    early = exit_policy is not None
-    return RunInput(trace, workload, num_tokens, exit_layers, early, settings)
+    return RunInput(trace, workload, num_tokens, decision, target, settings)
+
+
+def chosen_policy(
+    policy: ExitPolicy | None, strategy: str | None, target: LatencyTarget | None,
+    workload: Workload | None,
+) -> ExitPolicy:  # fmt: skip
+    """The exit policy that a run follows; InputError where policy and strategy disagree."""
+    if strategy is not None and strategy not in STRATEGIES:
+        raise InputError(f"strategy {strategy!r}; allowed: {', '.join(STRATEGIES)}")
+    wanted = {
+        "no-exit": (FullDepth, "no exit threshold and no exit layer"),
+        "fixed": (FixedExit, "an exit layer (--exit-layer K, es.FixedExit)"),
+        "entropy": (EntropyExit, "an exit threshold (--exit-threshold H, es.EntropyExit)"),
+        "latency-aware": (
+            (EntropyExit, ForecastExit), "an exit threshold (--exit-threshold H, es.EntropyExit)"
+        ),
+    }  # fmt: skip
+    asked = FullDepth() if policy is None else policy
+    if strategy is not None:
+        kind, words = wanted[strategy]
+        if not isinstance(asked, kind):  # type: ignore[arg-type]
+            raise InputError(f"strategy {strategy} needs {words}")
+        if strategy == "latency-aware" and target is None:
+            raise InputError("strategy latency-aware needs a latency target (--latency-target S)")
+    predictor = None if workload is None else workload.predictor
+    insists = strategy == "latency-aware"
+    if not isinstance(asked, EntropyExit) or not (insists or (target and strategy is None)):
+        return asked
+    if predictor is None and insists:
+        raise InputError(
+            "strategy latency-aware needs an exit predictor and the workload holds none; fit one "
+            "(edgesim predictor MODEL --data DIR) or pass es.ForecastExit"
+        )
+    return asked if predictor is None else ForecastExit(asked.threshold, predictor)
 
 
 def _lengths(trace: OpTrace, workload: Workload | None, pad_to: int | None) -> NDArray[np.int64]:
@@ -74,26 +135,22 @@ def _lengths(trace: OpTrace, workload: Workload | None, pad_to: int | None) -> N
     return np.full(len(workload), pad_to, dtype=np.int64)
 
 
-def _exit_layers(
-    trace: OpTrace, workload: Workload | None, exit_policy: EntropyExit | None, count: int
-) -> NDArray[np.int64]:
-    full = np.full(count, trace.num_layers, dtype=np.int64)
-    if workload is not None and workload.entropies is not None and trace.has_exits:
-        layers = workload.entropies.shape[1]
+def _decision(
+    trace: OpTrace, workload: Workload | None, policy: ExitPolicy, count: int
+) -> ExitDecision:
+    entropies = None if workload is None else workload.entropies
+    if workload is not None and entropies is not None and trace.has_exits:
+        layers = entropies.shape[1]
         if layers != trace.num_layers:
             raise InputError(
                 f"workload {workload.name!r} has entropies of {layers} layers, the trace "
                 f"{trace.name!r} has {trace.num_layers}; record it with this model"
             )
-    if exit_policy is None:
-        return full
-    if not trace.has_exits:
-        raise InputError(f"{trace.name!r} has no off-ramps; leave the exit threshold out")
-    if workload is None or workload.entropies is None:
+    if not isinstance(policy, FullDepth) and not trace.has_exits:
         raise InputError(
-            "early exit needs a workload with entropies (--workload W or --sentences F)"
+            f"{trace.name!r} has no off-ramps; leave the exit threshold or exit layer out"
         )
-    return exit_policy.exit_layers(workload.entropies)
+    return policy.decide(entropies, count, trace.num_layers)
 
 
 def input_hashes(asked: RunInput, chip: Chip, technology: Technology) -> dict[str, str]:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesim.hw.spec import AcceleratorSpec
+from edgesim.hw.spec import AcceleratorSpec, SfuSpec
 from edgesim.ir.interval import Interval
+from edgesim.ir.latency import OperatingPoint
 from edgesim.ir.plan import SegmentPlan
 from edgesim.ir.result import LayerBottleneck, RooflinePoint, SimResult
 from edgesim.ir.run import SimulationRun
@@ -19,23 +20,29 @@ from edgesim.mapping.bounds import segment_bound
 from edgesim.mapping.planner import Mapper
 from edgesim.pipeline.answers import accuracy, sentence_rows
 from edgesim.pipeline.run_input import RunInput, input_hashes
+from edgesim.pipeline.voltage_use import point_lines, voltage_assumptions, voltage_use
 from edgesim.sim.analytic import segment_ticks
 from edgesim.sim.artifact.time_parts import time_parts_s
+from edgesim.sim.operating_points import CHANGE, SETTLING, SLEW
+from edgesim.sim.scheduled_run import ScheduledSimulator
 from edgesim.sim.vector_unit import SCHEDULES
 from edgesim.sim.workload_run import WorkloadSimulator
 from edgesim.tech import Technology
+from edgesim.tech.provenance import lines_of_kind, source_uses
 
 if TYPE_CHECKING:
     from edgesim.energy import PricedRun
 
+Simulator = WorkloadSimulator | ScheduledSimulator
 TICKS_PER_S = 1e12
+SegmentKey = tuple[str, int, OperatingPoint | None]
 EXPOSED_DMA_LIMIT = 0.25
 """Share of a layer's time with only DMA at work from which the memory is called the limit."""
 
 
 def accelerator_result(
     asked: RunInput, chip: AcceleratorSpec, technology: Technology,
-    mapper: Mapper, simulator: WorkloadSimulator, run: SimulationRun, priced: PricedRun,
+    mapper: Mapper, simulator: Simulator, run: SimulationRun, priced: PricedRun,
 ) -> SimResult:  # fmt: skip
     """The result of one accelerator run."""
     latency_s = run.latency_ticks() / TICKS_PER_S
@@ -48,6 +55,7 @@ def accelerator_result(
     bounds = [segment_bound(plan, asked.trace, chip) for plan in simulator.plans]
     waits = (int(count) * bound.seconds for count, bound in zip(counts, bounds, strict=True))
     ideal = math.fsum(waits) / len(latency_s)
+    scheduled = schedule_entries(simulator)
     n = chip.pu.vector_size
     port_bits = max(storage.port_bits for storage in chip.storage.values())
     return SimResult(
@@ -63,7 +71,7 @@ def accelerator_result(
         offchip_energy_j=priced.mean_offchip_energy_j, host_energy_j=priced.mean_host_energy_j,
         ideal_latency_s=ideal,
         area_mm2=priced.area_mm2, area_parts_mm2=priced.area_parts_mm2,
-        sentences=sentence_rows(asked, latency_s, chip_j, offchip_j, host_j),
+        sentences=sentence_rows(asked, latency_s, chip_j, offchip_j, host_j, run.schedule),
         breakdown=priced.breakdown,
         bottlenecks=layer_bottlenecks(run, simulator, counts),
         roofline=roofline_points(run, simulator, counts),
@@ -72,17 +80,34 @@ def accelerator_result(
         spilled_bytes=_spilled_bytes(mapper, simulator),
         traffic_over_compulsory=_traffic_ratio(simulator, counts),
         schedule_range_s=schedule_range(simulator, run, counts),
-        operating_points=(
-            f"{chip.clock.frequency_hz / 1e9:g} GHz at {chip.clock.voltage_v:g} V",
+        operating_points=point_lines(chip, run),
+        sources=tuple(sorted(
+            {*priced.sources, *source_uses(technology, scheduled)}, key=lambda use: use.entry
+        )),
+        assumed=(
+            *chip.assumed, *priced.assumed, *lines_of_kind(technology, scheduled, "assumed"),
+            *_trace_assumptions(asked), *voltage_assumptions(run)
         ),
-        sources=priced.sources,
-        assumed=(*chip.assumed, *priced.assumed, *_trace_assumptions(asked)),
         fitted=priced.fitted,
         not_modelled=(*chip.not_modelled, *priced.not_modelled),
         inputs=input_hashes(asked, chip, technology),
-        notes=_notes(mapper, simulator, run),
+        notes=(*_notes(mapper, simulator, run), *_exit_notes(asked)),
         time_parts_s=time_parts_s(run, simulator.plans),
+        voltage=voltage_use(run, priced.segment_energy_j),
     )  # fmt: skip
+
+
+def schedule_entries(simulator: Simulator) -> tuple[str, ...]:
+    """Technology entries behind the operating points and the changes between them."""
+    if not isinstance(simulator, ScheduledSimulator):
+        return ()
+    return (*simulator.entries, SLEW, SETTLING)
+
+
+def _exit_notes(asked: RunInput) -> tuple[str, ...]:
+    if asked.target is None or asked.decision.strategy != "entropy":
+        return ()
+    return ("no exit is forecast: the voltage of every sentence is planned for full depth",)
 
 
 def _trace_assumptions(asked: RunInput) -> tuple[str, ...]:
@@ -97,7 +122,7 @@ def _trace_assumptions(asked: RunInput) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _notes(mapper: Mapper, simulator: WorkloadSimulator, run: SimulationRun) -> tuple[str, ...]:
+def _notes(mapper: Mapper, simulator: Simulator, run: SimulationRun) -> tuple[str, ...]:
     trace, chip = mapper.trace, simulator.chip
     notes = list(mapper.placement.notes)
     formats = {tensor.number_format for tensor in trace.tensors.values()}
@@ -119,7 +144,7 @@ def _notes(mapper: Mapper, simulator: WorkloadSimulator, run: SimulationRun) -> 
     return tuple(notes)
 
 
-def _spilled_bytes(mapper: Mapper, simulator: WorkloadSimulator) -> float:
+def _spilled_bytes(mapper: Mapper, simulator: Simulator) -> float:
     """Weights behind their first medium, plus the largest activation spill of a segment."""
     at_rest = sum(mapper.placement.spilled_bits.values()) / 8
     moved = [
@@ -129,14 +154,14 @@ def _spilled_bytes(mapper: Mapper, simulator: WorkloadSimulator) -> float:
     return at_rest + max(moved, default=0.0)
 
 
-def _traffic_ratio(simulator: WorkloadSimulator, counts: NDArray[np.int64]) -> float:
+def _traffic_ratio(simulator: Simulator, counts: NDArray[np.int64]) -> float:
     moved = float(np.dot(counts, [plan.traffic_bits for plan in simulator.plans]))
     needed = float(np.dot(counts, [plan.compulsory_bits for plan in simulator.plans]))
     return moved / needed if needed else 1.0
 
 
 def schedule_range(
-    simulator: WorkloadSimulator, run: SimulationRun, counts: NDArray[np.int64]
+    simulator: Simulator, run: SimulationRun, counts: NDArray[np.int64]
 ) -> dict[str, float]:
     """Mean latency under every schedule of the special function unit.
 
@@ -147,26 +172,31 @@ def schedule_range(
     sentences = len(run.sentence_segments)
     own = float(run.latency_ticks().mean()) / TICKS_PER_S
     result: dict[str, float] = {chip.sfu.schedule: own}
-    repeats: dict[tuple[str, int], int] = defaultdict(int)
-    plans: dict[tuple[str, int], SegmentPlan] = {}
-    for plan, count in zip(simulator.plans, counts, strict=True):
-        repeats[plan.label, plan.num_tokens] += int(count)
-        plans[plan.label, plan.num_tokens] = replace(plan, embedding_reads=())
-    base = {key: segment_ticks(plan, chip, simulator.technology) for key, plan in plans.items()}
+    repeats: dict[SegmentKey, int] = defaultdict(int)
+    plans: dict[SegmentKey, SegmentPlan] = {}
+    for segment, plan, count in zip(run.segments, simulator.plans, counts, strict=True):
+        key = (plan.label, plan.num_tokens, segment.point)
+        repeats[key] += int(count)
+        plans[key] = replace(plan, embedding_reads=())
+
+    def ticks(key: SegmentKey, sfu: SfuSpec) -> int:
+        point = key[2]
+        at = chip if point is None else chip.at(point.frequency_hz, point.voltage_v)
+        at = at.model_copy(update={"sfu": sfu})
+        return segment_ticks(plans[key], at, simulator.technology)
+
+    moved = [key for key in plans if key[0] != CHANGE]
+    base = {key: ticks(key, chip.sfu) for key in moved}
     for schedule in SCHEDULES:
         if schedule != chip.sfu.schedule:
             sfu = chip.sfu.model_copy(update={"schedule": schedule})
-            other = chip.model_copy(update={"sfu": sfu})
-            added = sum(
-                repeats[key] * (segment_ticks(plan, other, simulator.technology) - base[key])
-                for key, plan in plans.items()
-            )
+            added = sum(repeats[key] * (ticks(key, sfu) - base[key]) for key in moved)
             result[schedule] = own + added / sentences / TICKS_PER_S
     return result
 
 
 def layer_bottlenecks(
-    run: SimulationRun, simulator: WorkloadSimulator, counts: NDArray[np.int64]
+    run: SimulationRun, simulator: Simulator, counts: NDArray[np.int64]
 ) -> tuple[LayerBottleneck, ...]:
     """What limits the embedding, each layer and each off-ramp; times are means per sentence."""
     sentences = len(run.sentence_segments)
@@ -196,7 +226,7 @@ def layer_bottlenecks(
 
 def _label_order(label: str) -> tuple[int, int]:
     number = int(label.rsplit(" ", 1)[1]) if label[-1].isdigit() else 0
-    rank = 0 if label == "embedding" else 2 if label == "epilogue" else 1
+    rank = {"embedding": 0, CHANGE: 2, "epilogue": 3}.get(label, 1)
     return (rank, number * 2 + label.startswith("off-ramp"))
 
 
@@ -210,6 +240,8 @@ def _bottleneck(label: str, total: NDArray[np.float64], medium: str) -> LayerBot
     limit = max(waits, key=lambda words: waits[words])
     if exposed > EXPOSED_DMA_LIMIT and exposed >= max(sfu, host):
         limit = f"reads from {medium} (DMA exposed {exposed:.0%}, MAC array busy {pu:.0%})"
+    if label == CHANGE:
+        limit = "regulator and clock generator settle"
     return LayerBottleneck(
         layer=label, limit=limit, latency_s=float(total[0]) / TICKS_PER_S,
         pu_busy_fraction=pu, sfu_busy_fraction=sfu, dma_busy_fraction=dma,
@@ -218,7 +250,7 @@ def _bottleneck(label: str, total: NDArray[np.float64], medium: str) -> LayerBot
 
 
 def roofline_points(
-    run: SimulationRun, simulator: WorkloadSimulator, counts: NDArray[np.int64]
+    run: SimulationRun, simulator: Simulator, counts: NDArray[np.int64]
 ) -> tuple[RooflinePoint, ...]:
     """MACs, storage traffic and busy array time per op kind of the mean sentence."""
     macs: dict[str, float] = defaultdict(float)

@@ -10,7 +10,8 @@ from typing import Any
 
 from edgesim.errors import InputError
 from edgesim.hw.spec import AcceleratorSpec, Chip
-from edgesim.ir.exits import EntropyExit
+from edgesim.ir.exits import ExitPolicy
+from edgesim.ir.latency import LatencyTarget
 from edgesim.ir.optrace import OpTrace
 from edgesim.ir.result import SimResult
 from edgesim.ir.workload import Workload
@@ -25,9 +26,10 @@ SCHEMA_VERSION = 1
 
 def timeline(
     trace: OpTrace, chip: Chip, path: str | Path | None = None, *,
-    workload: Workload | None = None, exit_policy: EntropyExit | None = None,
+    workload: Workload | None = None, exit_policy: ExitPolicy | None = None,
     pad_to: int | None = None, sentences: Sequence[int] = (1,),
-    technology: Technology | None = None,
+    technology: Technology | None = None, latency_target_s: float | None = None,
+    latency_target_fraction: float | None = None, strategy: str | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """The trace of some sentences of a run, 1-based, for Perfetto or chrome://tracing.
 
@@ -35,7 +37,10 @@ def timeline(
     Each sentence starts at its own time 0. Raises InputError for a chip without events (a GPU).
     """
     accelerator = accelerator_only(chip)
-    asked = prepare(trace, workload, exit_policy, pad_to, "float32")
+    asked = prepare(
+        trace, workload, exit_policy, pad_to, "float32", strategy=strategy,
+        target=LatencyTarget.of(latency_target_s, latency_target_fraction),
+    )  # fmt: skip
     played = play(asked, accelerator, technology or load_technology())
     content = timeline_content(played, sentences)
     if path is not None:
@@ -45,12 +50,17 @@ def timeline(
 
 def simulate_with_timeline(
     trace: OpTrace, chip: Chip, path: Path, sentences: Sequence[int], *,
-    workload: Workload | None = None, exit_policy: EntropyExit | None = None,
+    workload: Workload | None = None, exit_policy: ExitPolicy | None = None,
     pad_to: int | None = None, arithmetic: str = "float32",
+    latency_target_s: float | None = None, latency_target_fraction: float | None = None,
+    strategy: str | None = None,
 ) -> SimResult:  # fmt: skip
     """The result of `simulate`, with the timeline of the same run written to `path`."""
     accelerator = accelerator_only(chip)
-    asked = prepare(trace, workload, exit_policy, pad_to, arithmetic)
+    asked = prepare(
+        trace, workload, exit_policy, pad_to, arithmetic, strategy=strategy,
+        target=LatencyTarget.of(latency_target_s, latency_target_fraction),
+    )  # fmt: skip
     played = play(asked, accelerator, load_technology())
     write_timeline(path, timeline_content(played, sentences))
     return played.result()

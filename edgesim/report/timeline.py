@@ -89,6 +89,8 @@ def _sentence(
             "layer": segment.layer, "tokens": plan.num_tokens, "ops": len(plan.ops),
             "traffic_bits": plan.traffic_bits, "spilled_tensors": list(plan.spilled_tensors),
         }  # fmt: skip
+        if segment.point is not None:
+            facts["operating_point"] = segment.point.words()
         yield _complete(number, SEGMENTS, segment.label, "segment", begin, duration, facts)
         ops = {(op.name, op.unit): op for op in plan.ops} | {op.name: op for op in plan.ops}
         spans = log_spans(segment.log)

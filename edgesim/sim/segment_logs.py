@@ -16,6 +16,7 @@ from edgesim.tech import Technology
 _OPERANDS = ("operand0", "operand1")
 UNTIMED = (
     "name", "description", "assumed", "not_modelled", "storage", "placement", "embedding", "dma",
+    "voltage_scaling",
 )  # fmt: skip
 """Parts of a chip that reach the engine only through the plan and through medium timings."""
 DEFAULT_MAX_ROWS = 3_000_000

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from edgesim.errors import InputError
 from edgesim.hw.spec import AcceleratorSpec
 from edgesim.ir.eventlog import EventLog
+from edgesim.ir.exits import RampRule
 from edgesim.ir.plan import MappingPlan, SegmentPlan
 from edgesim.ir.run import Segment, SimulationRun
 from edgesim.sim.engine import simulate_segment
@@ -25,7 +26,7 @@ from edgesim.tech import Technology
 
 
 @contextmanager
-def _collection_paused() -> Iterator[None]:
+def collection_paused() -> Iterator[None]:
     """Cyclic garbage collection off: events are freed by reference counts, scanning them is lost.
 
     Measured: 10 to 35 % of a run, and no more memory.
@@ -64,32 +65,35 @@ class WorkloadSimulator:
         self._timed = "" if logs is None else timed_text(chip)
 
     def run(
-        self, num_tokens: NDArray[np.int64], exit_layers: NDArray[np.int64], early_exit: bool,
+        self, num_tokens: NDArray[np.int64], exit_layers: NDArray[np.int64], ramps: RampRule,
         token_ids: Sequence[NDArray[np.int64]] | None = None,
     ) -> SimulationRun:  # fmt: skip
-        """Simulate sentences that leave after the given layers.
+        """Simulate sentences that leave after the given layers, running the ramps of a rule.
 
-        With `early_exit` every ramp up to the exit layer runs; without, only the last one.
         Raises InputError for a sentence longer than the model allows.
         """
+        self.check_lengths(num_tokens)
+        sequences = []
+        spilled = np.zeros(len(num_tokens), dtype=np.int64)
+        with collection_paused():
+            for row, (length, leave) in enumerate(zip(num_tokens, exit_layers, strict=True)):
+                ids = None if token_ids is None else token_ids[row]
+                prologue, spilled[row] = self.prologue(int(length), ids)
+                layers = self.layers(int(length), 1, int(leave), ramps)
+                sequences.append((prologue, *layers, *self.epilogue(int(length))))
+        return SimulationRun(
+            tuple(self.segments), tuple(sequences), exit_layers, num_tokens, spilled
+        )
+
+    def check_lengths(self, num_tokens: NDArray[np.int64]) -> None:
+        """InputError for a sentence longer than the model allows."""
         longest = int(num_tokens.max())
         if longest > self.plans_of.trace.max_tokens:
             raise InputError(
                 f"a sentence of {longest} tokens; the model allows {self.plans_of.trace.max_tokens}"
             )
-        sequences = []
-        spilled = np.zeros(len(num_tokens), dtype=np.int64)
-        with _collection_paused():
-            for row, (length, leave) in enumerate(zip(num_tokens, exit_layers, strict=True)):
-                ids = None if token_ids is None else token_ids[row]
-                prologue, spilled[row] = self._prologue(int(length), ids)
-                sequence = [prologue, *self._layers(int(length), int(leave), early_exit)]
-                sequences.append(tuple(sequence))
-        return SimulationRun(
-            tuple(self.segments), tuple(sequences), exit_layers, num_tokens, spilled
-        )
 
-    def _prologue(self, length: int, ids: NDArray[np.int64] | None) -> tuple[int, int]:
+    def prologue(self, length: int, ids: NDArray[np.int64] | None) -> tuple[int, int]:
         """Segment of a sentence's embedding, and its rows that spilled."""
         key = (length, None if ids is None else ids.tobytes())
         if key not in self._prologues:
@@ -97,17 +101,23 @@ class WorkloadSimulator:
             self._prologues[key] = self._segment(plan), self._spilled_rows(plan)
         return self._prologues[key]
 
-    def _layers(self, length: int, leave: int, early_exit: bool) -> list[int]:
-        trace = self.plans_of.trace
+    def layers(
+        self, length: int, first: int, leave: int, ramps: RampRule, last: int | None = None
+    ) -> list[int]:
+        """Segments of layers `first` to `last` (else to the exit) of a sentence that leaves at
+        `leave`, with their ramps."""
         sequence = []
-        for index in range(1, leave + 1):
+        for index in range(first, min(leave, last or leave) + 1):
             sequence.append(self._segment(self.plans_of.layer(index, length)))
-            if trace.has_exits and (early_exit or index == trace.num_layers):
+            ends = index == leave or (ramps == "ends" and index == 1)
+            if self.plans_of.trace.has_exits and (ramps == "every" or ends):
                 sequence.append(self._segment(self.plans_of.ramp(index, length)))
-        epilogue = self.plans_of.epilogue(length)
-        if epilogue is not None:
-            sequence.append(self._segment(epilogue))
         return sequence
+
+    def epilogue(self, length: int) -> list[int]:
+        """Segment of the ops behind the last layer, if there are any."""
+        plan = self.plans_of.epilogue(length)
+        return [] if plan is None else [self._segment(plan)]
 
     def _segment(self, plan: SegmentPlan) -> int:
         key: object = (plan.label, plan.num_tokens, plan.embedding_reads)

@@ -9,9 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from edgesim.energy.ledger import Ledger, price_segments
-from edgesim.energy.static import static_powers
-from edgesim.energy.supply import regulator_loss
+from edgesim.energy.ledger import price_segments
 from edgesim.hw.spec import AcceleratorSpec
 from edgesim.ir.eventlog import EventRecorder
 from edgesim.ir.interval import Interval
@@ -75,9 +73,8 @@ def _busy_energy_j(bench: Bench, chip: AcceleratorSpec) -> Interval:
     segment = Segment("layer 1", 1, recorder.freeze("layer 1", ticks), 0)
     nothing = np.zeros(0, dtype=np.int64)
     run = SimulationRun((segment,), ((0,),), nothing, nothing, nothing)
-    ledger = Ledger(chip, bench.technology)
-    priced = price_segments(run, trace, ledger, static_powers(chip, bench.technology)[0])
-    cells = priced.with_loss(regulator_loss(chip, bench.technology)[0]).accounts()["chip"][0]
+    priced, _ = price_segments(run, trace, chip, bench.technology)
+    cells = priced.accounts()["chip"][0]
     return Interval(*(float(end) * 1e-12 for end in cells))
 
 

@@ -86,7 +86,7 @@ def evaluate(
     """Latency in ticks of one sentence, from an empty simulator on the given mapping."""
     layers = np.array([mapper.trace.num_layers])
     simulator = WorkloadSimulator(mapper, chip, technology, every_tile=every_tile)
-    run = simulator.run(np.array([NUM_TOKENS]), layers, False)
+    run = simulator.run(np.array([NUM_TOKENS]), layers, "last")
     return int(run.latency_ticks()[0])
 
 

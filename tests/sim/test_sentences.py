@@ -29,7 +29,8 @@ def run(
     chip = toy_chip(overrides=overrides)
     simulator = WorkloadSimulator(Mapper(bert_like(shape), chip), chip, load_technology())
     token_ids = None if ids is None else [np.array(row) for row in ids]
-    return simulator.run(np.array(tokens), np.array(layers), early, token_ids)
+    ramps = "every" if early else "last"
+    return simulator.run(np.array(tokens), np.array(layers), ramps, token_ids)
 
 
 def labels(found: SimulationRun, sentence: int) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from edgesim.ir.plan import SegmentPlan
 from edgesim.ir.run import SimulationRun
+from edgesim.sim.operating_points import CHANGE, SUPPLY_UNIT
 from edgesim.units import TICKS_PER_S
 
 HOST_PARTS = {
@@ -47,6 +48,8 @@ def _part(unit: str, action: str, kind: str) -> str:
         return "matmul"
     if unit == "sfu":
         return kind
+    if unit == SUPPLY_UNIT:
+        return CHANGE
     if unit == "host":
         return HOST_PARTS.get(action, "")
     return STORAGE_PARTS[action]
