@@ -61,6 +61,15 @@ class SentenceRuns:
                 out[rows] = unpadded_logits(self.model, chosen, quiet=True)
             return out
 
+    def logits_with(self, weights: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Logits of every ramp with whole tensors replaced; the model is as before afterwards."""
+        parameters: dict[str, Any] = dict(self.model.named_parameters())
+        with ExitStack() as undo:
+            for name, values in weights.items():
+                undo.callback(setattr, parameters[name], "data", parameters[name].data)
+                parameters[name].data = torch.from_numpy(np.ascontiguousarray(values))
+            return unpadded_logits(self.model, self.tokens, quiet=True)
+
     def _affected(self, changes: Alterations) -> NDArray[np.int64]:
         if set(changes) != {WORD_TABLE}:
             return np.arange(len(self.tokens))
@@ -110,13 +119,20 @@ def sentence_runs(
 
 def zoo_runs(folder: Path, text: LabelledText, source: str) -> SentenceRuns:
     """`sentence_runs` of a zoo model over labelled text; `source` names the text in messages."""
+    return labelled_runs(folder, load_zoo_model(folder), text, source)
+
+
+def labelled_runs(
+    folder: Path, model: MultiExitClassifier, text: LabelledText, source: str
+) -> SentenceRuns:
+    """`sentence_runs` of a model with the tokenizer of a zoo folder; InputError without labels."""
     if text.labels is None:
         raise InputError(f"{source}: no column 'label'; accuracy needs labels")
-    model, config = load_zoo_model(folder), load_zoo_config(folder)
     if int(text.labels.max()) >= model.num_labels:
         raise InputError(
             f"{source}: label {int(text.labels.max())} given, the model knows 0 to "
             f"{model.num_labels - 1}"
         )
-    tokens = tokenize(load_zoo_tokenizer(folder), text.sentences, config.max_tokens)
+    max_tokens = load_zoo_config(folder).max_tokens
+    tokens = tokenize(load_zoo_tokenizer(folder), text.sentences, max_tokens)
     return sentence_runs(model, tokens, text.labels)

@@ -1,22 +1,17 @@
-"""Root-mean-square rounding error by format and width, on given weights.
-
-`python -m edgesim.numerics.rms_error WEIGHTS.safetensors` writes the table as CSV.
-"""
+"""Root-mean-square rounding error by format and width, on given weights."""
 
 from __future__ import annotations
 
-import argparse
 import math
-import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from edgesim.errors import EdgesimError, InputError
+from edgesim.errors import InputError
 from edgesim.numerics.adaptivfloat import AdaptivFloat
 from edgesim.numerics.floats import small_float
 from edgesim.numerics.posit import Posit
@@ -27,6 +22,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 WIDTHS = (4, 5, 6, 7, 8)
+CLIPPING_SHARES = tuple(0.8**i for i in range(12))
+"""Scales that `int_clipping` tries, as shares of the one that holds the largest value."""
 
 
 def _exponent_choices(bits: int, most: int) -> range:
@@ -44,6 +41,18 @@ def _fitted(bits: int) -> dict[str, Quantise]:
     return {f"fixed<{bits},fitting>": lambda x: FixedPoint.fitting(bits, x).quantize(x)}
 
 
+def clipped_integers(bits: int) -> Quantise:
+    """Symmetric integers whose scale is the share of max|x|/top that errs least on the tensor."""
+    number_format = Integer(bits)
+
+    def quantise(x: NDArray[np.floating]) -> NDArray[np.floating]:
+        whole = number_format.parameter_for(x)
+        tried = (number_format.quantize(x, share * whole) for share in CLIPPING_SHARES)
+        return min(tried, key=lambda rounded: squared_error([x], lambda _: rounded))
+
+    return quantise
+
+
 FAMILIES: Mapping[str, Callable[[int], dict[str, Quantise]]] = MappingProxyType(
     {
         "adaptivfloat": lambda n: _named(AdaptivFloat(n, e) for e in _exponent_choices(n, 5)),
@@ -54,14 +63,17 @@ FAMILIES: Mapping[str, Callable[[int], dict[str, Quantise]]] = MappingProxyType(
         "affine": lambda n: _named([AffineInteger(n)]),
         "fixed": _fitted,
         "fixed_clipping": lambda n: _named(FixedPoint(n, f) for f in range(n - 4, n + 5)),
+        "int_clipping": lambda n: {f"int{n},clipping": clipped_integers(n)},
     }
 )
 """Candidates of a width that stand for a family; of several the best on the given weights is shown.
 
-All but the last choose their range so that the largest value fits, or have a fixed one.
-`fixed_clipping` puts one point for all tensors where the error is least, so it cuts the largest
-values off: a small RMS error, but of another kind.
+All but the last two choose their range so that the largest value fits, or have a fixed one.
+`fixed_clipping` puts one point for all tensors, `int_clipping` one scale for each, where the error
+is least, so they cut the largest values off: a small RMS error, but of another kind.
 """
+CLIPPING = ("fixed_clipping", "int_clipping")
+"""Families that cut the largest values off."""
 
 
 def squared_error(tensors: Iterable[NDArray[np.floating]], quantise: Quantise) -> float:
@@ -73,70 +85,52 @@ def squared_error(tensors: Iterable[NDArray[np.floating]], quantise: Quantise) -
     return total
 
 
-def rms_error_table(
+@dataclass(frozen=True)
+class Choice:
+    """The format that stands for a family at a width on some weights."""
+
+    family: str
+    bits: int
+    number_format: str
+    """Name of the best split into exponent, mantissa or fraction bits for these weights."""
+    rms_error: float
+    relative_rms_error: float
+    """Over the weights' own RMS."""
+    quantise: Quantise
+    """Rounds a tensor with a parameter of its own."""
+
+
+def best_formats(
     weights: Mapping[str, ArrayLike] | ArrayLike, widths: Sequence[int] = WIDTHS
-) -> pd.DataFrame:
-    """RMS error of the best format of each family and width, over all weights together.
+) -> Iterator[Choice]:
+    """The format of least RMS error over all weights together, per family and width.
 
-    Columns: `family`, `bits`, `number_format` (the best split into exponent, mantissa or fraction
-    bits for these weights), `rms_error` and `relative_rms_error` (over the weights' own RMS). One
-    parameter per tensor. No retraining. InputError for weights without a non-zero value.
+    One parameter per tensor. InputError for weights without a non-zero value.
     """
-    import pandas as pd
-
     named = weights.values() if isinstance(weights, Mapping) else [weights]
     tensors = [np.asarray(tensor) for tensor in named]
     tensors = [t if t.dtype.kind == "f" else t.astype(np.float64) for t in tensors if t.size]
     count = sum(tensor.size for tensor in tensors)
     square = sum(float(np.sum(tensor.astype(np.float64) ** 2)) for tensor in tensors)
     if not square > 0:
-        raise InputError("rms_error_table: the weights are empty, all zero or not numbers")
-    rows = []
+        raise InputError("the weights are empty, all zero or not numbers")
     for family, candidates in FAMILIES.items():
         for bits in widths:
-            errors = {name: squared_error(tensors, f) for name, f in candidates(bits).items()}
+            found = candidates(bits)
+            errors = {name: squared_error(tensors, f) for name, f in found.items()}
             name = min(errors, key=errors.__getitem__)
             rms, relative = math.sqrt(errors[name] / count), math.sqrt(errors[name] / square)
-            rows.append((family, bits, name, rms, relative))
+            yield Choice(family, bits, name, rms, relative, found[name])
+
+
+def rms_error_table(
+    weights: Mapping[str, ArrayLike] | ArrayLike, widths: Sequence[int] = WIDTHS
+) -> pd.DataFrame:
+    """`best_formats` as a table: family, bits, number_format, rms_error, relative_rms_error."""
+    import pandas as pd
+
     columns = ["family", "bits", "number_format", "rms_error", "relative_rms_error"]
+    rows = [
+        [getattr(choice, column) for column in columns] for choice in best_formats(weights, widths)
+    ]
     return pd.DataFrame(rows, columns=columns)
-
-
-def weights_of(path: Path, pattern: str) -> dict[str, NDArray[np.floating]]:
-    """Float tensors of two or more axes in a safetensors file whose name holds `pattern`."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    try:
-        tensors = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"{path}: no readable safetensors file ({error})") from error
-    kept = {
-        name: tensor
-        for name, tensor in tensors.items()
-        if tensor.dtype.kind == "f" and tensor.ndim >= 2 and pattern in name
-    }
-    if not kept:
-        raise InputError(f"{path}: holds no float matrix whose name contains {pattern!r}")
-    return kept
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit status; writes the table of the matrices in a safetensors file to standard output."""
-    parser = argparse.ArgumentParser(
-        prog="python -m edgesim.numerics.rms_error", description=__doc__
-    )
-    parser.add_argument("weights", type=Path, help="safetensors file of float weights")
-    parser.add_argument("--only", default="", help="keep tensors whose name contains this")
-    chosen = parser.parse_args(arguments)
-    try:
-        table = rms_error_table(weights_of(chosen.weights, chosen.only))
-    except EdgesimError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    table.to_csv(sys.stdout, index=False, float_format="%.6g")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
