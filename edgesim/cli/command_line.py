@@ -6,14 +6,15 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from edgesim.cli import chips, faults, formats, models, run, scale, sweeps, validation
+from edgesim.cli import chips, faults, formats, models, report, run, scale, sweeps, validation
 from edgesim.cli.strategies import add_strategies
 from edgesim.errors import EdgesimError
 
 COMMANDS = (
     run.add_demo, models.add_lower, models.add_record, run.add_run, run.add_compare,
     add_strategies, models.add_predictor,
-    scale.add_scale, sweeps.add_sweep, sweeps.add_pareto, sweeps.add_store, models.add_compress,
+    scale.add_scale, sweeps.add_sweep, sweeps.add_pareto, sweeps.add_store, report.add_report,
+    models.add_compress,
     models.add_evaluate, formats.add_formats, faults.add_faults, validation.add_validate,
     chips.add_chip,
 )  # fmt: skip

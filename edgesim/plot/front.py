@@ -102,7 +102,7 @@ def plot_front(
     if own and figure is not None:
         figure.set_size_inches(WIDTH_INCHES, HEIGHT_INCHES)
     (x_scale, x_name), (y_scale, y_name) = (
-        _axis(name, data.loc[data["on_front"], column])
+        scaled_axis(name, data.loc[data["on_front"], column])
         for name, column in zip(objectives, ("x", "y"), strict=False)
     )
     data = data.assign(x=data["x"] / x_scale, y=data["y"] / y_scale)
@@ -158,7 +158,7 @@ def _look_at(ax: Axes, data: pd.DataFrame, members: pd.DataFrame) -> int:
 def _draw_members(ax: Axes, members: pd.DataFrame, objectives: Sequence[str]) -> None:
     style: dict[str, Any] = {"s": 42, "edgecolors": "white", "linewidths": 0.6, "zorder": 4}
     if len(objectives) > 2:
-        divisor, name = _axis(objectives[2], members["colour"])
+        divisor, name = scaled_axis(objectives[2], members["colour"])
         colour = members["colour"] / divisor
         drawn = ax.scatter(members["x"], members["y"], c=colour, cmap="viridis", **style)
         bar = ax.figure.colorbar(drawn, ax=ax, location="bottom", fraction=0.05, aspect=40)
@@ -190,7 +190,7 @@ def _name_members(ax: Axes, members: pd.DataFrame) -> None:
     )  # fmt: skip
 
 
-def _axis(name: str, column: pd.Series) -> tuple[float, str]:
+def scaled_axis(name: str, column: pd.Series) -> tuple[float, str]:
     """Divisor of an objective and its axis label."""
     unit = _unit(name)
     divisor, text = si_scale(float(column.median()), unit)
