@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgesim.cli.output import json_option, say, write_json
 from edgesim.cli.request import asked_chip, request, run_options
+from edgesim.cli.uncertainty import add_uncertainty, check_uncertainty, uncertainty_options
 from edgesim.errors import InputError
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def add_run(commands: Any) -> None:
         "--timeline-sentence", type=int, nargs="+", metavar="N",
         help="sentences of the timeline, counted from 1 (default: the first)",
     )  # fmt: skip
+    uncertainty_options(parser)
     parser.set_defaults(run=_run)
 
 
@@ -58,9 +60,13 @@ def _run(chosen: argparse.Namespace) -> None:
 
     if chosen.timeline_sentence and chosen.timeline is None:
         raise InputError("--timeline-sentence needs --timeline F, the file to write")
+    check_uncertainty(chosen)
     result = _with_timeline(chosen) if chosen.timeline else _simulate(chosen, [chosen.chip])[0]
     say(chosen, result_text(result))
-    write_json(chosen, result.to_json())
+    record = result.to_json()
+    if chosen.uncertainty is not None:
+        add_uncertainty(chosen, record)
+    write_json(chosen, record)
 
 
 def _compare(chosen: argparse.Namespace) -> None:

@@ -9,6 +9,7 @@ from edgesim.plot.latency import latency_by_kind_data, plot_latency_by_kind
 from edgesim.plot.pictures import save_pictures
 from edgesim.plot.roofline import plot_roofline, roofline_data
 from edgesim.plot.scale import layer_scale_data, plot_layer_scale
+from edgesim.plot.tornado import plot_tornado, tornado_data
 
 __all__ = [
     "energy_by_unit_data",
@@ -20,6 +21,8 @@ __all__ = [
     "plot_latency_by_kind",
     "plot_layer_scale",
     "plot_roofline",
+    "plot_tornado",
     "roofline_data",
     "save_pictures",
+    "tornado_data",
 ]

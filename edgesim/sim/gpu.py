@@ -215,6 +215,19 @@ def _kernels(trace: OpTrace, exit_layer: int | None) -> Iterator[tuple[str, Op]]
         yield from (("epilogue", op) for op in trace.epilogue)
 
 
+def sentence_kernels(
+    trace: OpTrace, element_bytes: int, num_tokens: int, exit_layer: int | None
+) -> Iterator[tuple[str, int, int]]:
+    """Kind, operations and DRAM bytes of every kernel; waits for the host are of kind SYNC."""
+    for _, op in _kernels(trace, exit_layer):
+        if op.kind == "exit_check":
+            yield SYNC, 0, 0
+        elif op.kind != "input":
+            yield op.kind, *op_work(trace, op, num_tokens, element_bytes)
+    if exit_layer is None:
+        yield SYNC, 0, 0
+
+
 def _sentence(
     trace: OpTrace, parameters: GpuParameters, element_bytes: int, num_tokens: int,
     exit_layer: int | None,

@@ -1,0 +1,307 @@
+"""Samples of the technology entries behind a run: intervals, what matters, what changes sign.
+
+Entries that only price are sampled without another simulation: the activity of the mean sentence
+is priced anew. Entries that change the time are sampled a few times, each with a simulation. Both
+sides of a comparison get the same samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from tqdm import tqdm
+
+from edgesim.energy.activity import MeanActivity
+from edgesim.energy.area import estimate_area
+from edgesim.errors import InputError
+from edgesim.hw.spec import AcceleratorSpec, Chip, GpuSpec
+from edgesim.ir.exits import ExitPolicy
+from edgesim.ir.interval import Interval
+from edgesim.ir.latency import LatencyTarget
+from edgesim.ir.optrace import OpTrace
+from edgesim.ir.result import SimResult
+from edgesim.ir.run import SimulationRun
+from edgesim.ir.uncertainty import Conclusion, FamilySwing, FigureRange, Uncertainty
+from edgesim.ir.workload import Workload
+from edgesim.pipeline.gpu import simulate_gpu_chip
+from edgesim.pipeline.run_input import RunInput, prepare
+from edgesim.pipeline.simulate import PlayedRun, play
+from edgesim.sim.gpu import GpuParameters
+from edgesim.sim.gpu_work import MeanKernels
+from edgesim.sim.workload_run import WorkloadSimulator
+from edgesim.tech import Technology, load_technology
+from edgesim.tech.sampling import EntrySampler
+
+SAMPLES = 1000
+SIMULATIONS = 4
+RESAMPLES = 1000
+PERCENTILES = (5.0, 95.0)
+TIMED = ("access_latency_ns", "read_latency_ns", "peak_bandwidth_gb_per_s")
+"""Entries of a medium that the time of an accelerator depends on."""
+FIGURES = (
+    ("latency", "s"), ("energy", "J"), ("chip energy", "J"), ("off-chip memory energy", "J"),
+    ("area", "mm²"),
+)  # fmt: skip
+
+Figures = dict[str, float | None]
+Quantiles = Mapping[str, float]
+
+
+class Side(Protocol):
+    """A chip under samples."""
+
+    @property
+    def entries(self) -> tuple[str, ...]:
+        """Technology entries that its figures rest on."""
+
+    @property
+    def timed(self) -> tuple[str, ...]:
+        """Those among them that take a simulation."""
+
+    def figures(self, technology: Technology, timing: Technology) -> Figures:
+        """Means per sentence at the nominal values of the tables; `timing` decides the time."""
+
+
+@dataclass(frozen=True)
+class AcceleratorSide:
+    """An accelerator: simulated once per timing, priced once per sample."""
+
+    nominal: PlayedRun
+    result: SimResult
+    timed: tuple[str, ...]
+    _played: dict[tuple[float, ...], MeanActivity] = field(default_factory=dict)
+
+    @property
+    def entries(self) -> tuple[str, ...]:
+        """Entries of the priced result, and those of the timing."""
+        return (*(use.entry for use in self.result.sources), *self.timed)
+
+    def figures(self, technology: Technology, timing: Technology) -> Figures:
+        """Mean figures of a sample."""
+        activity = self._activity(timing)
+        chip = self.nominal.chip
+        energy = activity.energy_j(chip, technology)
+        return {
+            "latency": activity.latency_s, "energy": sum(energy.values()),
+            "chip energy": energy["chip"], "off-chip memory energy": energy["offchip"],
+            "area": estimate_area(chip, technology).total_mm2.value,
+        }  # fmt: skip
+
+    def _activity(self, timing: Technology) -> MeanActivity:
+        key = tuple(timing.value(name) for name in self.timed)
+        if key not in self._played:
+            self._played[key] = MeanActivity.of(self._run(timing), self.nominal.chip)
+        return self._played[key]
+
+    def _run(self, timing: Technology) -> SimulationRun:
+        """The run under another timing, with the plans of the first one."""
+        played = self.nominal
+        if all(timing.value(name) == played.technology.value(name) for name in self.timed):
+            return played.run
+        asked = played.asked
+        if asked.target is not None:
+            return play(asked, played.chip, timing).run
+        ids = None if asked.workload is None else asked.workload.token_ids
+        simulator = WorkloadSimulator(played.mapper, played.chip, timing)
+        return simulator.run(asked.num_tokens, asked.exit_layers, asked.decision.ramps, ids)
+
+
+def _timed_entries(played: PlayedRun) -> tuple[str, ...]:
+    """Timing entries with a range, of the media that a run uses."""
+    media = {medium for plan in played.simulator.plans for medium in plan.media}
+    names = [f"{medium}.{name}" for medium in sorted(media) for name in TIMED]
+    known = [played.technology.entry(name) for name in names if name in played.technology]
+    return tuple(e.id for e in known if e.interval is not None and e.low != e.high)
+
+
+@dataclass(frozen=True)
+class GpuSide:
+    """A GPU: its kernels are timed by every sample."""
+
+    chip: GpuSpec
+    precision: str
+    kernels: MeanKernels
+    entries: tuple[str, ...]
+    timed: tuple[str, ...] = ()
+
+    def figures(self, technology: Technology, timing: Technology) -> Figures:
+        """Mean figures of a sample."""
+        parameters = GpuParameters.of(self.chip.device, self.precision, technology)
+        latency_s = self.kernels.latency_s(parameters)
+        chip_j = latency_s * (parameters.gpu_power_w.value + parameters.soc_power_w.value)
+        memory_j = latency_s * parameters.ddr_power_w.value
+        return {
+            "latency": latency_s, "energy": chip_j + memory_j, "chip energy": chip_j,
+            "off-chip memory energy": memory_j, "area": None,
+        }  # fmt: skip
+
+
+def assess_uncertainty(
+    trace: OpTrace, chip: Chip, against: Chip | None = None, *, samples: int = SAMPLES,
+    simulations: int = SIMULATIONS, seed: int = 0, technology: Technology | None = None,
+    **run_options: Any,
+) -> Uncertainty:  # fmt: skip
+    """5 to 95 % of the figures of a run over the ranges of its entries, seeded.
+
+    `against` is another chip, on the same samples, for conclusions that compare. `run_options` are
+    those of `simulate`: workload, exit_policy, pad_to, a latency target, strategy. Raises
+    InputError for a chip whose figures are measured, for a GPU under a latency target, and for
+    less than 20 samples or one simulation.
+    """
+    if samples < 20 or simulations < 1:
+        raise InputError(
+            f"{samples} samples, {simulations} simulations; at least 20 and 1 are wanted"
+        )
+    tables = technology if technology is not None else load_technology()
+    asked = _asked(trace, **run_options)
+    side, result = _side(asked, chip, tables)
+    other = None if against is None else _side(asked, against, tables)[0]
+    sides = [side] if other is None else [side, other]
+    rows = _draw(sides, tables, samples, simulations, np.random.default_rng(seed))
+    names = {entry for one in sides for entry in one.entries}
+    sampler = EntrySampler.of(tables, names)
+    return Uncertainty(
+        chip.name, against.name if against is not None else "", samples, simulations, seed,
+        len(sampler.families), sum(len(ids) for ids in sampler.families.values()),
+        _ranges(side.figures(tables, tables), rows[0], result, seed),
+        _swings(side, tables),
+        _conclusions(chip, against, [one.figures(tables, tables) for one in sides], rows),
+    )  # fmt: skip
+
+
+def _asked(
+    trace: OpTrace, workload: Workload | None = None, exit_policy: ExitPolicy | None = None,
+    pad_to: int | None = None, arithmetic: str = "float32", latency_target_s: float | None = None,
+    latency_target_fraction: float | None = None, strategy: str | None = None,
+) -> RunInput:  # fmt: skip
+    target = LatencyTarget.of(latency_target_s, latency_target_fraction)
+    return prepare(
+        trace, workload, exit_policy, pad_to, arithmetic, target=target, strategy=strategy
+    )
+
+
+def _side(asked: RunInput, chip: Chip, tables: Technology) -> tuple[Side, SimResult]:
+    if isinstance(chip, AcceleratorSpec):
+        played = play(asked, chip, tables)
+        result = played.result()
+        return AcceleratorSide(played, result, _timed_entries(played)), result
+    if not isinstance(chip, GpuSpec):
+        raise InputError(f"{chip.name}: its figures are measured, they rest on no entries")
+    if asked.target is not None:
+        raise InputError(f"{chip.name} has no voltage-frequency pairs; leave the target out")
+    precision = chip.precisions[0]
+    exits = asked.exit_layers if asked.early_exit else None
+    result = simulate_gpu_chip(asked, chip, tables, precision)
+    kernels = MeanKernels.of(asked.trace, precision, asked.num_tokens, exits)
+    return GpuSide(chip, precision, kernels, tuple(u.entry for u in result.sources)), result
+
+
+def _draw(
+    sides: list[Side], tables: Technology, samples: int, simulations: int,
+    generator: np.random.Generator,
+) -> list[list[Figures]]:  # fmt: skip
+    """Figures per side and sample; both sides get the same samples, timings repeat over them."""
+    timed = {entry for side in sides for entry in side.timed}
+    priced = {entry for side in sides for entry in side.entries} - timed
+    slow, quick = EntrySampler.of(tables, timed), EntrySampler.of(tables, priced)
+    times, prices = slow.draw(generator, simulations), quick.draw(generator, samples)
+    timings = [
+        slow.technology_at({name: float(column[i]) for name, column in times.items()})
+        for i in range(simulations if timed else 1)
+    ]
+    rows: list[list[Figures]] = [[] for _ in sides]
+    for i in tqdm(range(samples), desc="samples", leave=False, disable=None):
+        table = quick.technology_at({name: float(column[i]) for name, column in prices.items()})
+        for side, found in zip(sides, rows, strict=True):
+            found.append(side.figures(table, timings[i % len(timings)]))
+    return rows
+
+
+def _ranges(
+    nominal: Figures, rows: list[Figures], result: SimResult, seed: int
+) -> tuple[FigureRange, ...]:
+    found = []
+    for name, unit in FIGURES:
+        value = nominal[name]
+        sampled = None if value is None else _spread(value, [row[name] for row in rows])
+        found.append(FigureRange(name, unit, sampled, _over_sentences(name, result, seed)))
+    return tuple(found)
+
+
+def _spread(value: float, column: Any) -> Interval:
+    low, high = np.percentile(np.array(column, dtype=np.float64), PERCENTILES)
+    return Interval(value, min(float(low), value), max(float(high), value))
+
+
+def _over_sentences(name: str, result: SimResult, seed: int) -> Interval | None:
+    """Bootstrap of the mean over the sentences of the run."""
+    columns = {
+        "latency": "latency_s", "energy": "energy_j", "chip energy": "chip_energy_j",
+        "off-chip memory energy": "offchip_energy_j",
+    }  # fmt: skip
+    if name not in columns or len(result.sentences) < 2:
+        return None
+    values = np.array([getattr(row, columns[name]) for row in result.sentences], dtype=np.float64)
+    generator = np.random.default_rng(seed)
+    picks = generator.integers(0, len(values), (RESAMPLES, len(values)))
+    return _spread(float(values.mean()), values[picks].mean(axis=1))
+
+
+def _swings(side: Side, tables: Technology) -> tuple[FamilySwing, ...]:
+    """Energy with one family at either end, all others at their values."""
+    nominal = side.figures(tables, tables)["energy"] or 0.0
+    sampler = EntrySampler.of(tables, side.entries)
+    timed = EntrySampler.of(tables, side.timed).families
+    swings = []
+    for family in sampler.families:
+        ends = []
+        for quantile in (0.0, 1.0):
+            changed = sampler.technology_at({family: quantile})
+            moved = side.figures(changed, changed if family in timed else tables)
+            ends.append(moved["energy"] or 0.0)
+        swings.append(FamilySwing(family, Interval(nominal, min(ends), max(ends))))
+    return tuple(sorted(swings, key=lambda swing: (-swing.width_j, swing.family)))
+
+
+def _conclusions(
+    chip: Chip, against: Chip | None, nominal: list[Figures], rows: list[list[Figures]]
+) -> tuple[Conclusion, ...]:
+    statements: list[tuple[str, Callable[[list[Figures]], bool]]] = [
+        (
+            f"off-chip memory takes more energy than {chip.name} itself",
+            lambda f: _less(f[0], "chip energy", f[0], "off-chip memory energy"),
+        )
+    ]
+    if against is not None:
+        words = {
+            "latency": "is faster than", "energy": "takes less energy than",
+            "chip energy": "takes less energy, without DRAM, than",
+        }  # fmt: skip
+        for name, text in words.items():
+            statements.append((f"{chip.name} {text} {against.name}", _comparison(name)))
+        statements.append(
+            (f"{chip.name} has a lower energy-delay product than {against.name}", _lower_product)
+        )
+    found = []
+    for text, holds in statements:
+        first = holds(nominal)
+        samples = list(zip(*rows, strict=True))
+        changed = sum(holds(list(sample)) != first for sample in samples) / len(samples)
+        found.append(Conclusion(text, first, changed))
+    return tuple(found)
+
+
+def _comparison(name: str) -> Callable[[list[Figures]], bool]:
+    return lambda figures: _less(figures[0], name, figures[1], name)
+
+
+def _less(left: Figures, left_name: str, right: Figures, right_name: str) -> bool:
+    return (left[left_name] or 0.0) < (right[right_name] or 0.0)
+
+
+def _lower_product(figures: list[Figures]) -> bool:
+    mine, theirs = ((f["energy"] or 0.0) * (f["latency"] or 0.0) for f in figures)
+    return mine < theirs

@@ -1,0 +1,218 @@
+"""Samples of entries: the mean sentence priced anew, intervals, seeds, conclusions."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from toy_traces import BertShape, bert_like, toy_chip
+
+import edgesim as es
+from edgesim.cli import main
+from edgesim.energy import price
+from edgesim.energy.activity import MeanActivity
+from edgesim.errors import InputError
+from edgesim.ir.workload import Workload
+from edgesim.pipeline.run_input import prepare
+from edgesim.pipeline.simulate import play
+from edgesim.pipeline.uncertainty import assess_uncertainty
+from edgesim.plot.tornado import plot_tornado, tornado_data
+from edgesim.report.uncertainty import uncertainty_text
+from edgesim.sim.gpu import GpuParameters
+from edgesim.sim.gpu_work import MeanKernels
+from edgesim.tech import load_technology
+from edgesim.tech.sampling import EntrySampler, family_of, value_at
+
+SHAPE = BertShape(layers=3)
+TRACE = bert_like(SHAPE)
+
+
+def sentences(count: int = 6) -> Workload:
+    generator = np.random.default_rng(3)
+    tokens = generator.integers(4, 40, count)
+    entropies = generator.random((count, SHAPE.layers)) * 0.6
+    return Workload("w", tokens, entropies, None, None)
+
+
+@pytest.mark.parametrize(
+    "name", ["edgebert-n16", "edgebert-n8", "edgebert-hls", "edgebert-isscc23"]
+)
+def test_the_mean_sentence_is_priced_as_the_whole_run_is(name: str) -> None:
+    chip, technology = toy_chip(name), load_technology()
+    policy = es.EntropyExit(0.3)
+    played = play(prepare(TRACE, sentences(), policy, None, "float32"), chip, technology)
+    priced = price(played.run, TRACE, chip, technology)
+    activity = MeanActivity.of(played.run, chip)
+    energy = activity.energy_j(chip, technology)
+    assert energy["chip"] == pytest.approx(priced.mean_chip_energy_j.value)
+    assert energy["offchip"] == pytest.approx(priced.mean_offchip_energy_j.value)
+    assert energy["host"] == pytest.approx(priced.mean_host_energy_j.value)
+    assert activity.latency_s == pytest.approx(played.result().latency_s.value)
+
+
+def test_a_run_at_several_voltages_is_priced_point_by_point() -> None:
+    chip, technology = toy_chip(), load_technology()
+    result = es.simulate(
+        TRACE, chip, workload=sentences(), exit_policy=es.EntropyExit(0.3), latency_target_s=1e-3
+    )
+    found = assess_uncertainty(
+        TRACE, chip, samples=20, simulations=1, workload=sentences(),
+        exit_policy=es.EntropyExit(0.3), latency_target_s=1e-3, technology=technology,
+    )  # fmt: skip
+    energy = {figure.name: figure.sampled for figure in found.figures}
+    assert result.energy_j is not None
+    assert energy["energy"] is not None
+    assert energy["energy"].value == pytest.approx(result.energy_j.value)
+    full_speed = es.simulate(TRACE, chip, workload=sentences(), exit_policy=es.EntropyExit(0.3))
+    assert result.latency_s.value > full_speed.latency_s.value
+
+
+def test_the_mean_kernels_take_as_long_as_the_gpu_run() -> None:
+    chip, technology = es.load_chip("tx2-maxn"), load_technology()
+    for policy in (None, es.EntropyExit(0.3)):
+        asked = prepare(TRACE, sentences(), policy, None, "float32")
+        exits = asked.exit_layers if policy else None
+        kernels = MeanKernels.of(TRACE, "fp16", asked.num_tokens, exits)
+        result = es.simulate(TRACE, chip, workload=sentences(), exit_policy=policy)
+        parameters = GpuParameters.of("tx2_maxn", "fp16", technology)
+        assert kernels.latency_s(parameters) == pytest.approx(result.latency_s.value)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_quantiles_rise_from_low_over_the_value_to_high(first: float, second: float) -> None:
+    entry = load_technology().entry("lpddr4.read_energy_pj_per_bit")
+    assert value_at(entry, 0.0) == pytest.approx(entry.low)
+    assert value_at(entry, 0.5) == pytest.approx(entry.value)
+    assert value_at(entry, 1.0) == pytest.approx(entry.high)
+    low, high = sorted((first, second))
+    assert value_at(entry, low) <= value_at(entry, high)
+
+
+def test_sizes_of_one_figure_share_a_family_and_cell_types_do_not() -> None:
+    assert family_of("sram.bank_8192_bytes.read_energy_pj_per_bit") == family_of(
+        "sram.bank_4096_bytes.read_energy_pj_per_bit"
+    )
+    assert family_of("pu.n8.mac_energy_pj") == family_of("pu.n16.mac_energy_pj")
+    assert family_of("reram_mlc2.read_latency_ns") != family_of("reram_mlc3.read_latency_ns")
+
+
+def test_draws_fill_every_part_of_the_range_once_and_follow_the_seed() -> None:
+    sampler = EntrySampler.of(load_technology(), ["adpll.power_mw_per_ghz", "voltage.reference_v"])
+    assert list(sampler.families) == ["adpll.power_mw_per_ghz"]
+    drawn = sampler.draw(np.random.default_rng(1), 50)["adpll.power_mw_per_ghz"]
+    assert sorted((drawn * 50).astype(int).tolist()) == list(range(50))
+    again = sampler.draw(np.random.default_rng(1), 50)["adpll.power_mw_per_ghz"]
+    assert np.array_equal(drawn, again)
+
+
+def test_one_uncertain_entry_gives_the_percentiles_of_its_own_range() -> None:
+    """Only LPDDR4 reads vary: energy is a line in that entry."""
+    whole = load_technology()
+    name = "lpddr4.read_energy_pj_per_bit"
+    points = {
+        key: replace(e, low=e.value, high=e.value)
+        for key, e in whole.entries.items()
+        if key != name
+    }
+    technology = type(whole)("one", {**points, name: whole.entry(name)})
+    found = assess_uncertainty(
+        TRACE, toy_chip(), samples=400, simulations=1, pad_to=32, technology=technology
+    )
+    (swing,) = found.swings
+    entry = whole.entry(name)
+    assert (swing.family, found.num_entries) == (name, 1)
+    sampled = found.figures[1].sampled
+    assert sampled is not None
+    assert entry.value is not None
+    share = (swing.energy_j.high - swing.energy_j.value) / (12.0 - entry.value)
+    low, high = (value_at(entry, q) for q in (0.05, 0.95))
+    assert sampled.low == pytest.approx(sampled.value + share * (low - entry.value), rel=0.01)
+    assert sampled.high == pytest.approx(sampled.value + share * (high - entry.value), rel=0.01)
+
+
+def test_the_same_chip_on_both_sides_never_changes_sign_because_samples_are_common() -> None:
+    slow = toy_chip(overrides={"storage.lpddr4.port": "32 bit"}).model_copy(update={"name": "slow"})
+    found = assess_uncertainty(TRACE, slow, toy_chip(), samples=60, simulations=2, pad_to=32)
+    by_text = {c.text: c for c in found.conclusions}
+    faster = by_text["slow is faster than edgebert-n16"]
+    energy = by_text["slow takes less energy than edgebert-n16"]
+    assert (faster.holds, faster.sign_change_fraction) == (False, 0.0)
+    assert (energy.holds, energy.sign_change_fraction) == (False, 0.0)
+
+
+def test_the_seed_decides_the_samples_and_the_sentences_the_bootstrap() -> None:
+    def run(seed: int) -> dict[str, object]:
+        found = assess_uncertainty(
+            TRACE, toy_chip(), samples=20, simulations=1, seed=seed, workload=sentences()
+        )
+        return {**found.to_json(), "seed": 0}
+
+    assert run(1) == run(1)
+    assert run(1) != run(2)
+    one = assess_uncertainty(TRACE, toy_chip(), samples=20, simulations=1, pad_to=16)
+    assert all(figure.over_sentences is None for figure in one.figures)
+
+
+def test_the_text_and_the_picture_name_the_widest_family_first() -> None:
+    found = assess_uncertainty(
+        TRACE, toy_chip(), es.load_chip("tx2-maxn"), samples=20, simulations=1, pad_to=16
+    )
+    text = uncertainty_text(found)
+    assert "20 samples of" in text
+    assert "edgebert-n16 takes less energy than tx2-maxn: holds" in text
+    frame = tornado_data(found)
+    widths = (frame["high_j"] - frame["low_j"]).tolist()
+    assert widths == sorted(widths, reverse=True)
+    ax = plot_tornado(found)
+    assert ax.get_xlabel().startswith("Energy per sentence (")
+    assert ax.get_yticklabels()[0].get_text() == found.swings[0].family
+
+
+def test_what_cannot_be_sampled_is_refused() -> None:
+    with pytest.raises(InputError, match="at least 20 and 1"):
+        assess_uncertainty(TRACE, toy_chip(), samples=2, pad_to=16)
+    with pytest.raises(InputError, match="host-cpu: its figures are measured"):
+        assess_uncertainty(TRACE, es.load_chip("host-cpu"), pad_to=16)
+
+
+def test_the_command_puts_the_samples_beside_the_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trace, target, picture = tmp_path / "t.npz", tmp_path / "r.json", tmp_path / "t.png"
+    es.save_trace(TRACE, trace)
+    arguments = ["run", str(trace), "--pad-to", "16", "--uncertainty", "20", "--json", str(target)]
+    assert main([*arguments, "--tornado", str(picture)]) == 0
+    assert "conclusions" in capsys.readouterr().out
+    record = json.loads(target.read_text())
+    assert record["uncertainty"]["num_samples"] == 20
+    assert record["uncertainty"]["figures"][1]["sampled"]["value"] == pytest.approx(
+        record["energy_j"]
+    )
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("extra", "words"),
+    [
+        (["--against", "tx2-maxn"], "--against belongs to --uncertainty"),
+        (["--uncertainty", "3"], "at least 20 samples"),
+        (["--uncertainty", "20", "--against", "nothing"], "no shipped chip named"),
+        (["--uncertainty", "20", "--tornado", "x.pdf"], "a .png in a folder that exists"),
+        (["--uncertainty", "20", "--timeline", "x.json"], "leave --timeline out"),
+    ],
+)
+def test_wrong_input_is_one_line_and_exit_2(
+    extra: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trace = tmp_path / "t.npz"
+    es.save_trace(TRACE, trace)
+    assert main(["run", str(trace), "--pad-to", "16", *extra]) == 2
+    printed = capsys.readouterr()
+    assert words in printed.err
+    assert (printed.err.count("\n"), printed.out) == (1, "")
