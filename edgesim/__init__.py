@@ -14,6 +14,7 @@ _HOMES = {
     "lower": ("edgesim.pipeline.models", "lower_model"),
     "find_model": ("edgesim.pipeline.models", "find_model"),
     "open_model": ("edgesim.pipeline.models", "open_model"),
+    "calibrate": ("edgesim.pipeline.calibrate", "calibrate"),
     "load_trace": ("edgesim.ir.trace_file", "load_trace"),
     "save_trace": ("edgesim.ir.trace_file", "save_trace"),
     "Workload": ("edgesim.ir.workload", "Workload"),
@@ -44,6 +45,7 @@ __all__ = [
     "Space",
     "Workload",
     "__version__",
+    "calibrate",
     "chip_names",
     "compare",
     "find_model",
@@ -72,6 +74,7 @@ if TYPE_CHECKING:
     from edgesim.ir.trace_file import load_trace as load_trace
     from edgesim.ir.trace_file import save_trace as save_trace
     from edgesim.ir.workload import Workload as Workload
+    from edgesim.pipeline.calibrate import calibrate as calibrate
     from edgesim.pipeline.models import find_model as find_model
     from edgesim.pipeline.models import lower_model as lower
     from edgesim.pipeline.models import open_model as open_model

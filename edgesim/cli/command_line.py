@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from edgesim.cli import chips, faults, formats, models, report, run, scale, sweeps, validation
+from edgesim.cli.numerics import add_calibrate, add_numerics
 from edgesim.cli.strategies import add_strategies
 from edgesim.errors import EdgesimError
 
@@ -17,6 +18,7 @@ COMMANDS = (
     models.add_compress,
     models.add_evaluate, formats.add_formats, faults.add_faults, validation.add_validate,
     chips.add_chip,
+    add_calibrate, add_numerics,
 )  # fmt: skip
 """Each adds one command with its options; the order is that of the help page."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edgesim.cli.output import json_option, say, write_json
-from edgesim.cli.request import MODEL_HELP
+from edgesim.cli.request import MODEL_HELP, arithmetic_options, asked_chip
 
 
 def add_lower(commands: Any) -> None:
@@ -23,6 +23,7 @@ def add_record(commands: Any) -> None:
     parser.add_argument("model", help=MODEL_HELP)
     parser.add_argument("--sentences", required=True, metavar="FILE.tsv")
     parser.add_argument("-o", "--output", required=True, metavar="W.npz")
+    arithmetic_options(parser)
     json_option(parser)
     parser.set_defaults(run=_record)
 
@@ -78,9 +79,21 @@ def _lower(chosen: argparse.Namespace) -> None:
 
 
 def _record(chosen: argparse.Namespace) -> None:
+    from edgesim.ir.activation_statistics import ActivationStatistics
+    from edgesim.ir.workload import Workload
+    from edgesim.pipeline.arithmetic import answered, checked_arithmetic
     from edgesim.pipeline.models import open_model
 
-    workload = open_model(chosen.model).record(Path(chosen.sentences))
+    checked_arithmetic(chosen.arithmetic)
+    source = open_model(chosen.model)
+    workload: Workload | None = source.record(Path(chosen.sentences))
+    if chosen.arithmetic != "float32":
+        chip = asked_chip(chosen.chip, [])
+        trace = source.executable()
+        if chosen.calibration:
+            trace = ActivationStatistics.load(Path(chosen.calibration)).applied(trace)
+        workload, _ = answered(trace, chip, workload, chosen.arithmetic)
+    assert workload is not None
     workload.save(Path(chosen.output))
     mean = float(workload.num_tokens.mean())
     say(chosen, f"{chosen.output}: {len(workload)} sentences, {mean:.1f} tokens on average")

@@ -36,9 +36,23 @@ def run_options(parser: argparse.ArgumentParser) -> None:
         "--strategy", choices=STRATEGIES, help="default: follows from the other options"
     )
     parser.add_argument("--pad-to", type=int, metavar="N", help="tokens of every sentence")
-    parser.add_argument("--arithmetic", default="float32", help="of the activations: float32")
+    arithmetic_options(parser, chip=False)
     parser.add_argument("--precision", help="of a GPU: fp16 or fp32")
     json_option(parser)
+
+
+def arithmetic_options(parser: argparse.ArgumentParser, chip: bool = True) -> None:
+    parser.add_argument(
+        "--arithmetic", default="float32",
+        help="of answers and exits: float32 (default), chip, edgebert-hls-as-released",
+    )  # fmt: skip
+    parser.add_argument(
+        "--calibration", metavar="F.json", help="ranges of activations: edgesim calibrate"
+    )
+    if chip:
+        parser.add_argument(
+            "--chip", default="edgebert-n16", metavar="NAME|FILE.yaml", help="whose arithmetic"
+        )
 
 
 def sentence_options(parser: argparse.ArgumentParser) -> None:
@@ -104,9 +118,12 @@ def sentences_of(
     chosen: argparse.Namespace,
 ) -> tuple[OpTrace, ModelSource | None, Workload | None]:
     """The trace, the model it came from, and the sentences that were asked for."""
+    from edgesim.ir.activation_statistics import ActivationStatistics
     from edgesim.ir.workload import Workload
+    from edgesim.pipeline.arithmetic import checked_arithmetic
     from edgesim.pipeline.models import open_trace
 
+    arithmetic = checked_arithmetic(getattr(chosen, "arithmetic", "float32"))
     trace, folder = open_trace(chosen.target)
     workload = None
     if chosen.workload:
@@ -115,12 +132,15 @@ def sentences_of(
         if folder is None:
             raise InputError("--sentences needs a MODEL; a trace file has no tokenizer")
         workload = folder.record(Path(chosen.sentences))
+        trace = trace if arithmetic == "float32" else folder.executable()
     elif chosen.entropies:
         if chosen.pad_to is None:
             raise InputError("--entropies needs --pad-to N: the file tells no lengths")
         workload = Workload.from_entropies(chosen.entropies, chosen.pad_to)
     elif folder is not None:
-        workload = folder.workload()
+        workload = folder.workload(arithmetic)
+    if getattr(chosen, "calibration", None):
+        trace = ActivationStatistics.load(Path(chosen.calibration)).applied(trace)
     return trace, folder, workload
 
 

@@ -64,8 +64,8 @@ def record(
 ) -> Workload:  # fmt: skip
     """The workload of labelled text: lengths, entropies and logits of every ramp, labels.
 
-    Token ids are sorted within each sentence. Raises InputError for a sentence longer than
-    `max_tokens` and for a label that the model does not have.
+    Token ids stand in order; a saved workload holds them sorted. Raises InputError for a sentence
+    longer than `max_tokens` and for a label that the model does not have.
     """
     if text.labels is not None and int(text.labels.max()) >= model.num_labels:
         raise InputError(
@@ -80,7 +80,8 @@ def record(
         entropies=entropy_nats(logits),
         logits=logits,
         labels=text.labels,
-        token_ids=tuple(np.sort(ids) for ids in tokens),
+        token_ids=tuple(tokens),
+        in_order=True,
         sentence_hashes=tuple(sentence_hash(sentence) for sentence in text.sentences),
         model=model_name,
     )

@@ -47,7 +47,7 @@ def record_classifier(
     return Workload(
         name=name, num_tokens=np.array([len(ids) for ids in tokens], dtype=np.int64),
         entropies=None, logits=_logits(model, tokens, num_labels), labels=text.labels,
-        token_ids=tuple(np.sort(ids) for ids in tokens),
+        token_ids=tuple(tokens), in_order=True,
         sentence_hashes=tuple(sentence_hash(sentence) for sentence in text.sentences),
         model=model_name,
     )  # fmt: skip

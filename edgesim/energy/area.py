@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from edgesim.energy.costs import array_family
 from edgesim.energy.static import MIB_BYTES, placed_media
 from edgesim.hw.spec import AcceleratorSpec, storage_family
 from edgesim.ir.interval import ZERO, Interval
@@ -44,7 +45,7 @@ def estimate_area(chip: AcceleratorSpec, technology: Technology) -> AreaEstimate
         entries.append(entry_id)
 
     size = chip.pu.vector_size
-    put("pu", f"the vector-MAC array at n = {size}", f"pu.n{size}.area_mm2")
+    put("pu", f"the vector-MAC array at n = {size}", f"{array_family(chip)}.n{size}.area_mm2")
     buffers = chip.buffers
     for name, size_bytes in (
         ("operand0", buffers.operand0.data_bytes + buffers.operand0.mask_bytes),

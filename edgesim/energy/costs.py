@@ -77,6 +77,14 @@ def action_cost(
     return cost
 
 
+def array_family(chip: AcceleratorSpec) -> str:
+    """Prefix of the array's entries: `pu.int8` for INT8 operands, else `pu`.
+
+    Those of `pu` are of the published AdaptivFloat<8,3> element, whatever the format.
+    """
+    return "pu.int8" if chip.pu.number_format == "int8" else "pu"
+
+
 def data_bank_bytes(size_bytes: int, vector_size: int) -> int:
     """Bank size of a buffer in `vector_size` banks, each with a port of one byte."""
     return size_bytes // vector_size
@@ -113,7 +121,7 @@ def _dma(chip: AcceleratorSpec, technology: Technology, action: str) -> ActionCo
 
 def _pu(chip: AcceleratorSpec, technology: Technology, action: str) -> ActionCost | None:
     size = chip.pu.vector_size
-    mac_id = f"pu.n{size}.mac_energy_pj"
+    mac_id = f"{array_family(chip)}.n{size}.mac_energy_pj"
     scale, entries = dynamic_scale(chip, technology)
     if action == "busy":
         entry_id = "pu.decode_energy_pj_per_lane_cycle"

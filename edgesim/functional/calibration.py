@@ -20,10 +20,13 @@ from edgesim.ir.ops import Entropy, Op
 from edgesim.ir.optrace import OpTrace
 
 
-def with_largest(trace: OpTrace, sentences: Sequence[Any]) -> OpTrace:
+def with_largest(
+    trace: OpTrace, sentences: Sequence[Any], origin: str = "sentences given in Python"
+) -> OpTrace:
     """The trace with the largest float32 magnitude of every activation over the sentences.
 
-    Sentences are sequences of token ids in their order, or inputs of a trace without embeddings.
+    `origin` says what they are. Sentences are sequences of token ids in their order, or inputs of
+    a trace without embeddings.
     """
     if not len(sentences):
         raise InputError("calibration: no sentences; at least one is needed")
@@ -36,7 +39,7 @@ def with_largest(trace: OpTrace, sentences: Sequence[Any]) -> OpTrace:
 
     for _, batch in batches(trace, sentences):
         execute_batch(trace, batch, arithmetic, note)
-    return calibrated(trace, largest)
+    return replace(calibrated(trace, largest), calibration=origin)
 
 
 def calibrated(trace: OpTrace, largest: Mapping[str, float]) -> OpTrace:

@@ -80,6 +80,8 @@ class OpTrace:
     masks: Mapping[str, NDArray[np.uint8]]
     activation_statistics: str | None = None
     """Where activation densities come from; None means assumed dense."""
+    calibration: str | None = None
+    """Over which sentences the largest activations were found; None where they were not."""
     token_counts: NDArray[np.int64] | None = None
     """Occurrences of each token id in training text, for placing frequent rows first."""
     values: Mapping[str, NDArray[np.float32]] | None = field(default=None, repr=False)

@@ -43,6 +43,7 @@ def trace_content(trace: OpTrace) -> tuple[dict[str, Any], dict[str, Any]]:
         "kind": "trace", "schema_version": SCHEMA_VERSION, "name": trace.name,
         "model_class": trace.model_class, "max_tokens": trace.max_tokens,
         "outputs": list(trace.outputs), "activation_statistics": trace.activation_statistics,
+        "calibration": trace.calibration,
         "prologue": [_op_to_json(op) for op in trace.prologue],
         "layers": [
             {
@@ -79,6 +80,7 @@ def load_trace(path: str | Path) -> OpTrace:
         return OpTrace(
             name=meta["name"], model_class=meta["model_class"], max_tokens=meta["max_tokens"],
             outputs=tuple(meta["outputs"]), activation_statistics=meta["activation_statistics"],
+            calibration=meta.get("calibration"),
             prologue=tuple(_op_from_json(r) for r in meta["prologue"]),
             layers=tuple(
                 Layer(

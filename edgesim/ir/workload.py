@@ -18,10 +18,10 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True, eq=False)
 class Workload:
-    """Sentences of a labelled set after a float32 forward pass; holds no text.
+    """Sentences of a labelled set after a forward pass; holds no text.
 
-    Token ids are sorted within each sentence: they tell which embedding rows are read, not what
-    was written.
+    Stored token ids are sorted within each sentence: they tell which embedding rows are read, not
+    what was written.
     """
 
     name: str
@@ -34,14 +34,21 @@ class Workload:
     labels: NDArray[np.int64] | None
     """Correct label of each sentence; None where unknown."""
     token_ids: tuple[NDArray[np.int64], ...] | None = None
-    """Token ids of each sentence, sorted."""
+    """Token ids of each sentence, sorted unless `in_order`."""
     sentence_hashes: tuple[str, ...] = ()
     """First 16 hexadecimal digits of each sentence's SHA-256."""
     model: str = ""
     """Name of the model that produced entropies and logits."""
     arithmetic: str = "float32"
+    """In which entropies and logits were computed."""
     predictor: ExitPredictor | None = None
     """Forecasts exits of the model from its entropy after layer 1; None where none was fitted."""
+    profile: str = ""
+    """Fingerprint of that arithmetic where it depends on the chip."""
+    notes: tuple[str, ...] = ()
+    """What that arithmetic could not hold, in words."""
+    in_order: bool = False
+    """Whether token ids stand as written, so that a trace can be executed on them."""
 
     def __post_init__(self) -> None:
         count = len(self.num_tokens)
@@ -62,24 +69,27 @@ class Workload:
         return len(self.num_tokens)
 
     def content(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        """Header and arrays as they are stored."""
+        """Header and arrays as they are stored, token ids sorted."""
         columns: dict[str, NDArray[Any]] = {"num_tokens": self.num_tokens}
         for name in ("entropies", "logits", "labels"):
             column = getattr(self, name)
             if column is not None:
                 columns[name] = column
         if self.token_ids is not None:
-            columns["token_ids"] = np.concatenate(self.token_ids).astype(np.int32)
+            ids = np.concatenate([np.sort(ids) for ids in self.token_ids])
+            columns["token_ids"] = ids.astype(np.int32)
         if self.predictor is not None:
             columns["predictor_first_entropies"] = self.predictor.first_entropies
             columns["predictor_forecasts"] = self.predictor.forecasts
-        meta = {
+        meta: dict[str, Any] = {
             "kind": "workload", "schema_version": SCHEMA_VERSION, "name": self.name,
             "model": self.model, "arithmetic": self.arithmetic,
             "sentence_hashes": list(self.sentence_hashes),
         }  # fmt: skip
         if self.predictor is not None:
             meta["predictor_origin"] = self.predictor.origin
+        meta |= {"profile": self.profile} if self.profile else {}
+        meta |= {"notes": list(self.notes)} if self.notes else {}
         return meta, columns
 
     def save(self, path: str | Path) -> None:
@@ -120,7 +130,8 @@ class Workload:
             entropies=columns.get("entropies"), logits=columns.get("logits"),
             labels=columns.get("labels"), token_ids=token_ids,
             sentence_hashes=tuple(meta["sentence_hashes"]), model=str(meta["model"]),
-            arithmetic=str(meta["arithmetic"]), predictor=_stored_predictor(meta, columns),
+            arithmetic=str(meta["arithmetic"]), profile=str(meta.get("profile", "")),
+            notes=tuple(meta.get("notes", ())), predictor=_stored_predictor(meta, columns),
         )  # fmt: skip
 
 

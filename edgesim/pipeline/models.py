@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.errors import InputError
+from edgesim.ir.activation_statistics import FILE_NAME as ACTIVATION_STATISTICS
+from edgesim.ir.activation_statistics import ActivationStatistics
 from edgesim.ir.optrace import OpTrace
 from edgesim.ir.token_counts import FILE_NAME as TOKEN_COUNTS
 from edgesim.ir.token_counts import load_token_counts
@@ -47,7 +49,10 @@ class ModelSource(Protocol):
     def lower(self) -> OpTrace:
         """The trace of the stored weights, lowered now."""
 
-    def workload(self) -> Workload | None:
+    def executable(self) -> OpTrace:
+        """The trace with weight values and, where it was calibrated, ranges of activations."""
+
+    def workload(self, arithmetic: str = "float32") -> Workload | None:
         """The workload that was recorded with the model; None where there is none."""
 
     def record(self, sentences: Path) -> Workload:
@@ -68,9 +73,10 @@ class ModelFolder:
         """The folder's name."""
         return self.path.name
 
-    def workload(self) -> Workload:
-        """The workload that was recorded with the model."""
-        return Workload.load(self.path / WORKLOAD)
+    def workload(self, arithmetic: str = "float32") -> Workload:
+        """The workload that was recorded with the model, in an arithmetic if that was recorded."""
+        own = self.path / f"dev_workload_{arithmetic}.npz"
+        return Workload.load(own if own.is_file() else self.path / WORKLOAD)
 
     def selection(self) -> Workload | None:
         """The selection slice with the predictor fitted on it; None where it was not recorded."""
@@ -80,7 +86,7 @@ class ModelFolder:
     def trace(self) -> OpTrace:
         """The stored trace; without one the model is lowered, which needs torch."""
         stored = self.path / TRACE
-        return load_trace(stored) if stored.is_file() else self.lower()
+        return self._with_statistics(load_trace(stored)) if stored.is_file() else self.lower()
 
     def executable(self) -> OpTrace:
         """The trace with the values of the stored weights; without a stored trace it is lowered.
@@ -118,9 +124,15 @@ class ModelFolder:
         if (self.path / TOKEN_COUNTS).is_file():
             counts = load_token_counts(self.path / TOKEN_COUNTS)
         weight_format = config.weight_format.number_format.name
-        return lower(
+        trace = lower(
             self.module(), name=self.name, weight_format=weight_format, token_counts=counts
         )
+        return self._with_statistics(trace)
+
+    def _with_statistics(self, trace: OpTrace) -> OpTrace:
+        """The trace with what was measured of the model's activations, if anything was."""
+        path = self.path / ACTIVATION_STATISTICS
+        return ActivationStatistics.load(path).applied(trace) if path.is_file() else trace
 
     def record(self, sentences: Path) -> Workload:
         """Run the model over a TSV of sentences: lengths, entropies, logits, labels."""
@@ -174,7 +186,11 @@ class HuggingFaceFolder:
         """The same: nothing is stored in the folder."""
         return self.lower()
 
-    def workload(self) -> None:
+    def executable(self) -> OpTrace:
+        """The same: lowering keeps weight values."""
+        return self.lower()
+
+    def workload(self, arithmetic: str = "float32") -> None:
         """Nothing is recorded in such a folder."""
 
     def record(self, sentences: Path) -> Workload:
@@ -216,7 +232,11 @@ class ExportedFile:
         """The same: nothing is stored beside the program."""
         return self.lower()
 
-    def workload(self) -> None:
+    def executable(self) -> OpTrace:
+        """The same: lowering keeps weight values."""
+        return self.lower()
+
+    def workload(self, arithmetic: str = "float32") -> None:
         """Nothing is recorded in such a file."""
 
     def record(self, sentences: Path) -> Workload:

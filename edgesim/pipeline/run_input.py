@@ -27,8 +27,6 @@ from edgesim.ir.trace_file import trace_hash
 from edgesim.ir.workload import Workload
 from edgesim.tech import Technology
 
-ARITHMETICS = ("float32",)
-
 
 @dataclass(frozen=True, eq=False)
 class RunInput:
@@ -62,8 +60,6 @@ def prepare(
     With a latency target an EntropyExit becomes a ForecastExit where the workload holds a
     predictor; `strategy` says otherwise (`entropy`) or insists (`latency-aware`).
     """
-    if arithmetic not in ARITHMETICS:
-        raise InputError(f"arithmetic {arithmetic!r}; allowed: {', '.join(ARITHMETICS)}")
     num_tokens = _lengths(trace, workload, pad_to)
     policy = chosen_policy(exit_policy, strategy, target, workload)
     decision = _decision(trace, workload, policy, len(num_tokens))

@@ -17,6 +17,7 @@ from edgesim.ir.workload import Workload
 from edgesim.mapping.artifact import mapper_for
 from edgesim.mapping.planner import Mapper
 from edgesim.pipeline import summary
+from edgesim.pipeline.arithmetic import answered, as_stored
 from edgesim.pipeline.gpu import simulate_gpu_chip
 from edgesim.pipeline.host_cpu import measure_host_cpu
 from edgesim.pipeline.run_input import RunInput, prepare
@@ -42,10 +43,15 @@ def simulate(
     allows. `strategy` is one of `no-exit`, `fixed`, `entropy`, `latency-aware`; left out, it
     follows from the policy, and an EntropyExit with a target is latency-aware where the workload
     holds a predictor. `precision` chooses the row of a GPU. `model` is the
-    torch module behind the trace; only a chip of kind `host-cpu` runs it. Raises InputError for
-    settings that do not fit together, InfeasibleError where the trace does not fit the chip.
+    torch module behind the trace; only a chip of kind `host-cpu` runs it. `arithmetic`
+    is `float32`, `chip` or `edgebert-hls-as-released`: answers and exits are those of the workload
+    where it was recorded in it, else of the trace executed on the workload's token ids.
+    Raises InputError for settings that do not fit together, InfeasibleError where the trace does
+    not fit the chip.
     """
     target = LatencyTarget.of(latency_target_s, latency_target_fraction)
+    workload, arithmetic = answered(trace, chip, workload, arithmetic)
+    trace = as_stored(trace, chip, arithmetic)
     asked = prepare(
         trace, workload, exit_policy, pad_to, arithmetic, target=target, strategy=strategy
     )

@@ -91,7 +91,7 @@ def accelerator_result(
         fitted=priced.fitted,
         not_modelled=(*chip.not_modelled, *priced.not_modelled),
         inputs=input_hashes(asked, chip, technology),
-        notes=(*_notes(mapper, simulator, run), *_exit_notes(asked)),
+        notes=(*_notes(mapper, simulator, run), *_exit_notes(asked), *_answer_notes(asked)),
         time_parts_s=time_parts_s(run, simulator.plans),
         voltage=voltage_use(run, priced.segment_energy_j),
     )  # fmt: skip
@@ -111,15 +111,22 @@ def _exit_notes(asked: RunInput) -> tuple[str, ...]:
 
 
 def _trace_assumptions(asked: RunInput) -> tuple[str, ...]:
-    lines = [
-        "activations are computed in float32 for answers and exits; the chip's own arithmetic "
-        "is not applied"
-    ]
+    lines = []
+    if asked.workload is None or asked.workload.arithmetic == "float32":
+        lines.append(
+            "activations are computed in float32 for answers and exits; the chip's own arithmetic "
+            "is not applied (--arithmetic chip)"
+        )
     if asked.trace.activation_statistics is None:
         lines.append("activations are dense: no activation mask statistics in the trace")
     if asked.trace.token_counts is None:
         lines.append("embedding rows are placed in vocabulary order: no token counts in the trace")
     return tuple(lines)
+
+
+def _answer_notes(asked: RunInput) -> tuple[str, ...]:
+    """What the arithmetic of the answers could not hold."""
+    return () if asked.workload is None else asked.workload.notes
 
 
 def _notes(mapper: Mapper, simulator: Simulator, run: SimulationRun) -> tuple[str, ...]:

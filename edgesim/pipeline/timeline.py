@@ -15,6 +15,7 @@ from edgesim.ir.latency import LatencyTarget
 from edgesim.ir.optrace import OpTrace
 from edgesim.ir.result import SimResult
 from edgesim.ir.workload import Workload
+from edgesim.pipeline.arithmetic import answered, as_stored
 from edgesim.pipeline.output import write_text
 from edgesim.pipeline.run_input import prepare
 from edgesim.pipeline.simulate import PlayedRun, play
@@ -37,8 +38,9 @@ def timeline(
     Each sentence starts at its own time 0. Raises InputError for a chip without events (a GPU).
     """
     accelerator = accelerator_only(chip)
+    workload, arithmetic = answered(trace, chip, workload, "float32")
     asked = prepare(
-        trace, workload, exit_policy, pad_to, "float32", strategy=strategy,
+        trace, workload, exit_policy, pad_to, arithmetic, strategy=strategy,
         target=LatencyTarget.of(latency_target_s, latency_target_fraction),
     )  # fmt: skip
     played = play(asked, accelerator, technology or load_technology())
@@ -57,6 +59,8 @@ def simulate_with_timeline(
 ) -> SimResult:  # fmt: skip
     """The result of `simulate`, with the timeline of the same run written to `path`."""
     accelerator = accelerator_only(chip)
+    workload, arithmetic = answered(trace, chip, workload, arithmetic)
+    trace = as_stored(trace, chip, arithmetic)
     asked = prepare(
         trace, workload, exit_policy, pad_to, arithmetic, strategy=strategy,
         target=LatencyTarget.of(latency_target_s, latency_target_fraction),

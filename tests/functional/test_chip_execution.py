@@ -265,3 +265,15 @@ def test_every_defect_has_a_name_of_its_own() -> None:
     assert len(prints) == 6
     eight = profile({"pu.vector_size": 8})
     assert eight.fingerprint == profile().fingerprint  # sums that never saturate have no order
+
+
+def test_registers_reach_no_further_than_words_where_only_words_are_read() -> None:
+    """A residual sum of 190 is cut to 32 by Q6.10 anyway; its register keeps the resolution."""
+    trace = toy()
+    name = next(op.output for op in trace.layers[0].ops if op.kind == "add")
+    product = next(op.output for op in trace.layers[0].ops if op.kind == "matmul")
+    far = {n: replace(trace.tensors[n], largest=190.0) for n in (name, product)}
+    trace = replace(trace, tensors={**trace.tensors, **far})
+    arithmetic = chip_arithmetic(trace, profile())
+    assert arithmetic.largest(name) == (2**15 - 1) / 2**10
+    assert arithmetic.largest(product) == 190.0

@@ -68,6 +68,8 @@ class ChipArithmetic:
     operands: Operands
     unit: SpecialFunctions
     weights: Mapping[str, Weight]
+    read_as_words: frozenset[str] = frozenset()
+    """Activations that only the special function unit reads."""
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def fuses(self, function: str) -> bool:
@@ -276,13 +278,23 @@ class ChipArithmetic:
 
     def _parameter(self, op: ops.Op) -> float:
         """The register of an op's output, from the calibration."""
-        largest = self.trace.tensors[op.output].largest
+        largest = self.largest(op.output)
         if largest is None:
             raise InputError(
                 f"trace {self.trace.name!r}: tensor {op.output!r} was not calibrated; run "
                 "`edgesim calibrate MODEL --sentences FILE.tsv`, or es.calibrate(trace, sentences)"
             )
         return self.operands.parameter_for(largest)
+
+    def largest(self, name: str) -> float | None:
+        """Largest magnitude that an activation's register has to reach; None: not calibrated.
+
+        That of the calibration set, but no more than a word where only words are made of it.
+        """
+        found = self.trace.tensors[name].largest
+        if found is None or name not in self.read_as_words:
+            return found
+        return min(found, self.unit.highest_word * 2.0**-self.unit.fraction_bits)
 
     def _count(self, event: str, op: ops.Op, count: int) -> None:
         if count:
@@ -307,7 +319,25 @@ def chip_arithmetic(trace: OpTrace, profile: Profile) -> ChipArithmetic:
         integers = operands.integers(codes) if name in products else None
         if name in tables or name in products or values.ndim == 1:
             weights[name] = Weight(codes, parameter, integers)
-    return ChipArithmetic(trace, profile, operands, special_functions(profile.spec), weights)
+    unit = special_functions(profile.spec)
+    return ChipArithmetic(trace, profile, operands, unit, weights, _read_as_words(trace))
+
+
+def _read_as_words(trace: OpTrace) -> frozenset[str]:
+    """Activations whose readers all turn codes into words."""
+    readers: dict[str, list[ops.Op]] = {}
+    for op in trace.all_ops():
+        for name in op.inputs:
+            readers.setdefault(name, []).append(op)
+    kinds = (ops.Add, ops.LayerNorm, ops.Softmax, ops.Entropy)
+    return frozenset(
+        name
+        for name, found in readers.items()
+        if all(
+            isinstance(op, kinds) or (isinstance(op, ops.Pool) and op.pooling == "mean")
+            for op in found
+        )
+    )
 
 
 _EXECUTE: Mapping[type[ops.Op], Callable[..., Value]] = MappingProxyType(
