@@ -62,17 +62,18 @@ def action_cost(
         "operand0": lambda: _operand(chip, technology, unit, action),
         "operand1": lambda: _operand(chip, technology, unit, action),
         "auxiliary": lambda: _auxiliary(chip, technology, action),
-        "lpddr4": lambda: _lpddr4(technology, action),
         "sram": lambda: _storage_sram(chip, technology, action),
     }
-    if unit.startswith("reram") and unit in STORAGE_MEDIA:
-        cost = _reram(technology, unit, action)
+    if unit.startswith("lpddr") and unit in STORAGE_MEDIA:
+        cost = _dram(technology, unit, action)
+    elif unit in STORAGE_MEDIA and unit != "sram":
+        cost = _non_volatile(technology, unit, action)
     else:
         cost = pricers[unit]() if unit in pricers else None
     if cost is None:
         raise TechnologyError(
             f"unit {unit!r}, action {action!r}: no technology entry prices it; units priced are "
-            f"{', '.join(pricers)} and reram_*; add the action to edgesim/energy/costs.py"
+            f"{', '.join(pricers)} and the storage media; add the action to edgesim/energy/costs.py"
         )
     return cost
 
@@ -190,15 +191,15 @@ def _storage_sram(chip: AcceleratorSpec, technology: Technology, action: str) ->
     return _sram(chip, technology, "sram.macro", action, capacity_bytes)
 
 
-def _reram(technology: Technology, medium: str, action: str) -> ActionCost | None:
+def _non_volatile(technology: Technology, medium: str, action: str) -> ActionCost | None:
     if action not in ("read", "write"):
         return None
     return _single(technology, f"{medium}.{action}_energy_pj_per_bit", "bits")
 
 
-def _lpddr4(technology: Technology, action: str) -> ActionCost | None:
+def _dram(technology: Technology, medium: str, action: str) -> ActionCost | None:
     if action in ("read", "write"):
-        return _single(technology, f"lpddr4.{action}_energy_pj_per_bit", "bits")
+        return _single(technology, f"{medium}.{action}_energy_pj_per_bit", "bits")
     if action == "activate":
-        return _single(technology, "lpddr4.activate_energy_pj", "count")
+        return _single(technology, f"{medium}.activate_energy_pj", "count")
     return None

@@ -105,10 +105,10 @@ def _storage(
     account: Account = "chip" if chip.storage[storage_family(medium)].on_chip else "offchip"  # type: ignore[index]
     if medium == "sram":
         return [_sram_leakage(chip, technology, "sram", capacity_bytes)]
-    if medium == "lpddr4":
-        device = "lpddr4.device_capacity_mib"
+    if medium.startswith("lpddr"):
+        device = f"{medium}.device_capacity_mib"
         devices = ceil_div(capacity_bytes, round(technology.value(device) * MIB_BYTES))
-        names = ("lpddr4.background_power_mw", "lpddr4.refresh_power_mw")
+        names = (f"{medium}.background_power_mw", f"{medium}.refresh_power_mw")
         return [
             StaticPower(medium, account, technology.interval(name).scaled(devices), (name, device))
             for name in names

@@ -9,8 +9,10 @@ from typing import Any
 from edgesim.errors import InputError
 from edgesim.units import parse_bytes
 
-STORAGE_MEDIA = ("sram", "reram_slc", "reram_mlc2", "reram_mlc3", "lpddr4")
-WRITABLE_MEDIA = ("sram", "lpddr4")
+STORAGE_MEDIA = (
+    "sram", "reram_slc", "reram_mlc2", "reram_mlc3", "stt_mram", "pcm", "fefet", "lpddr4", "lpddr5",
+)  # fmt: skip
+WRITABLE_MEDIA = ("sram", "lpddr4", "lpddr5")
 TENSOR_CLASSES = ("embedding_weight", "encoder_weight", "offramp_weight", "activation")
 OPERAND_MEMORIES = ("operand0", "operand1")
 
@@ -77,8 +79,8 @@ def _placement_faults(
         for medium in resting:
             if medium in STORAGE_MEDIA and medium not in WRITABLE_MEDIA:
                 faults.append(
-                    f"{path}: got {medium!r}, whose writes are not modelled; allowed behind sram: "
-                    f"{', '.join(WRITABLE_MEDIA)}"
+                    f"{path}: got {medium!r}, which is read-only, its writes are not modelled; "
+                    f"allowed behind sram: {', '.join(WRITABLE_MEDIA)}"
                 )
     for medium in resting:
         if medium not in STORAGE_MEDIA:

@@ -237,7 +237,9 @@ class AcceleratorSpec(Section):
     pu: PuSpec
     sfu: SfuSpec
     buffers: BuffersSpec
-    storage: dict[Literal["sram", "reram", "lpddr4"], StorageSpec]
+    storage: dict[
+        Literal["sram", "reram", "stt_mram", "pcm", "fefet", "lpddr4", "lpddr5"], StorageSpec
+    ]
     placement: PlacementSpec
     embedding: EmbeddingSpec
     dma: DmaSpec

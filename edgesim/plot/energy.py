@@ -32,7 +32,7 @@ ACCOUNT_WORDS = {"chip": "chip", "offchip": "off-chip memory", "host": "host"}
 OFFCHIP_COLOURS, OFFCHIP_HATCH = ("#000000", "#5c5c5c"), "////"
 HOST_COLOUR, HOST_HATCH = "#ffffff", "...."
 OTHER_UNITS, OTHER_COLOUR, CUT_COLOUR = "other chip units", "#a6a6a6", "#dddddd"
-OFFCHIP_UNITS = ("lpddr4", "ddr")
+OFFCHIP_UNITS = ("lpddr4", "lpddr5", "ddr")
 BAR_HEIGHT = 0.62
 CUT_FACTOR = 6.0
 """Bars longer than this many times the shortest are cut, so that the others stay readable."""

@@ -8,9 +8,18 @@ from typing import Any
 
 MEDIA = {
     "reram_slc": "SLC", "reram_mlc2": "MLC2", "reram_mlc3": "MLC3", "lpddr4": "LPDDR4",
+    "lpddr5": "LPDDR5", "stt_mram": "STT-MRAM", "pcm": "PCM", "fefet": "FeFET",
     "sram": "SRAM",
 }  # fmt: skip
-STORAGE = {"sram": "SRAM", "reram": "ReRAM", "lpddr4": "LPDDR4"}
+STORAGE = {
+    "sram": "SRAM",
+    "reram": "ReRAM",
+    "lpddr4": "LPDDR4",
+    "lpddr5": "LPDDR5",
+    "stt_mram": "STT-MRAM",
+    "pcm": "PCM",
+    "fefet": "FeFET",
+}
 
 
 def varying_paths(choices: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
