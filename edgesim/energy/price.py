@@ -123,13 +123,12 @@ def sentence_energies(
 
 def _over_sentences(run: SimulationRun, cells: NDArray[np.float64]) -> NDArray[np.float64]:
     """Segment energies (segments, 3) summed along every sentence, (3, sentences)."""
-    sums = np.zeros((len(run.sentence_segments), 3))
-    lengths = np.array([len(sequence) for sequence in run.sentence_segments])
-    flat = np.array(
-        [index for sequence in run.sentence_segments for index in sequence], dtype=np.int64
-    )
+    sequences, of_sentence = run.sequences
+    sums = np.zeros((len(sequences), 3))
+    lengths = np.array([len(sequence) for sequence in sequences])
+    flat = np.array([index for sequence in sequences for index in sequence], dtype=np.int64)
     np.add.at(sums, np.repeat(np.arange(len(lengths)), lengths), cells[flat])
-    return sums.T
+    return sums[of_sentence].T
 
 
 def _mean(rows: NDArray[np.float64]) -> Interval:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,7 +93,7 @@ class OpTrace:
         """Encoder layer applications."""
         return len(self.layers)
 
-    @property
+    @cached_property
     def has_exits(self) -> bool:
         """Whether every layer has an off-ramp."""
         return bool(self.layers) and all(layer.ramp for layer in self.layers)

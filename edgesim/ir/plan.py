@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -121,7 +122,15 @@ class SegmentPlan:
     programs: tuple[OpProgram, ...] = ()
     """Command lists of a chip that is driven start by start; empty for the others."""
 
-    @property
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        """Hashed once: plans are keys of event logs, and hold thousands of numbers."""
+        return hash(tuple(getattr(self, part.name) for part in fields(self)))
+
+    @cached_property
     def media(self) -> tuple[str, ...]:
         """Media that the segment moves data from or to, sorted."""
         media = {op.medium for op in self.ops if op.medium}
@@ -130,12 +139,12 @@ class SegmentPlan:
             media |= {move.medium for move in (*op.loads, *op.stores, *op.entry_stores)}
         return tuple(sorted(media))
 
-    @property
+    @cached_property
     def traffic_bits(self) -> int:
         """Storage bits that the segment moves."""
         return sum(op.traffic_bits for op in self.ops) + sum(r.bits for r in self.embedding_reads)
 
-    @property
+    @cached_property
     def compulsory_bits(self) -> int:
         """Storage bits that no plan can avoid: every weight, embedding row and input once."""
         weights = sum(chunk.stored_bits for op in self.ops for chunk in op.chunks)

@@ -57,15 +57,29 @@ class SimulationRun:
         owner = self.joined.log_of_op[self.joined.log.op]
         return np.array(ids, dtype=np.int64)[owner]
 
+    @cached_property
+    def sequences(self) -> tuple[tuple[tuple[int, ...], ...], NDArray[np.int64]]:
+        """The different sequences of segments, and the number of each sentence's among them."""
+        numbers: dict[tuple[int, ...], int] = {}
+        of_object: dict[int, int] = {}
+        for sequence in self.sentence_segments:
+            if id(sequence) not in of_object:
+                of_object[id(sequence)] = numbers.setdefault(sequence, len(numbers))
+        of_sentence = [of_object[id(sequence)] for sequence in self.sentence_segments]
+        return tuple(numbers), np.array(of_sentence, dtype=np.int64)
+
     def latency_ticks(self) -> NDArray[np.int64]:
         """Ticks from the first op's issue to the logits, per sentence."""
+        sequences, of_sentence = self.sequences
         durations = np.array([segment.log.duration_ticks for segment in self.segments])
-        return np.array([int(durations[list(s)].sum()) for s in self.sentence_segments])
+        ticks: NDArray[np.int64] = np.array([durations[list(s)].sum() for s in sequences])
+        return ticks[of_sentence]
 
     def segment_counts(self) -> NDArray[np.int64]:
         """How many sentences ran each segment."""
+        sequences, of_sentence = self.sequences
         counts = np.zeros(len(self.segments), dtype=np.int64)
-        for sequence in self.sentence_segments:
-            for index in sequence:
-                counts[index] += 1
+        times = np.bincount(of_sentence, minlength=len(sequences))
+        for sequence, sentences in zip(sequences, times.tolist(), strict=True):
+            np.add.at(counts, list(sequence), sentences)
         return counts

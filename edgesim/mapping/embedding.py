@@ -33,6 +33,11 @@ class StoredTable:
         """Bits of the whole table."""
         return int(self.block_bits.sum())
 
+    def first_rows(self, count: int) -> NDArray[np.int64]:
+        """The first rows in placement order, at most `count`."""
+        found = np.flatnonzero(self.rank_of_row < count)
+        return found[np.argsort(self.rank_of_row[found])]
+
 
 def stored_table(
     name: str, lanes_of_row: NDArray[np.int64], width: int, order: NDArray[np.int64],
@@ -74,13 +79,23 @@ class PlacedTable:
 
     def medium_of(self, row: int) -> int:
         """Index into `media` of the medium that holds a row."""
-        block = int(self.table.rank_of_row[row]) // self.table.rows_per_block
-        return int(np.searchsorted(np.array(self.first_blocks), block, side="right")) - 1
+        return int(self.media_of(np.array([row]))[0])
 
     def read(self, row: int) -> EmbeddingRead:
         """What reading a row moves, and from where."""
-        medium = self.media[self.medium_of(row)]
-        return EmbeddingRead(medium, self.table.name, int(self.table.row_read_bits[row]))
+        return self.reads(np.array([row]))[0]
+
+    def media_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Indices into `media` of the media that hold rows."""
+        blocks = self.table.rank_of_row[rows] // self.table.rows_per_block
+        return np.searchsorted(np.array(self.first_blocks), blocks, side="right") - 1
+
+    def reads(self, rows: NDArray[np.int64]) -> list[EmbeddingRead]:
+        """What reading rows one after another moves, and from where."""
+        media = [self.media[index] for index in self.media_of(rows).tolist()]
+        bits = self.table.row_read_bits[rows].tolist()
+        name = self.table.name
+        return [EmbeddingRead(m, name, b) for m, b in zip(media, bits, strict=True)]
 
     def bits_in(self, index: int) -> int:
         """Stored bits in the medium of that index."""

@@ -12,8 +12,9 @@ from edgesim.ir.infeasible import Infeasible
 from edgesim.ir.ops import Embedding, LayerNorm, MatMul
 from edgesim.ir.optrace import OpTrace
 from edgesim.ir.plan import WeightChunk
-from edgesim.mapping.embedding import PlacedTable, place_table, stored_table
+from edgesim.mapping.embedding import PlacedTable, StoredTable, place_table, stored_table
 from edgesim.mapping.stored import row_lanes, weight_chunks, weight_tiles
+from edgesim.mapping.stored_forms import Packing, StoredForm
 from edgesim.numerics.formats import format_bits
 
 
@@ -69,11 +70,17 @@ def row_order(trace: OpTrace, table: str, index: str) -> NDArray[np.int64]:
     return np.argsort(-trace.token_counts[:rows], kind="stable")
 
 
-def place(trace: OpTrace, chip: AcceleratorSpec) -> Placement | Infeasible:
-    """Place embeddings, then encoder and off-ramp weights in trace order."""
+def place(
+    trace: OpTrace, chip: AcceleratorSpec, packing: Packing | None = None
+) -> Placement | Infeasible:
+    """Place embeddings, then encoder and off-ramp weights in trace order.
+
+    `packing` holds weights that were packed before, for chips that pack alike.
+    """
+    packing = packing or Packing()
     free = _free_bits(chip)
     result = Placement({}, {}, {}, {})
-    failure = _place_tables(trace, chip, free, result)
+    failure = _place_tables(trace, chip, free, result, packing)
     if failure is not None:
         return failure
     for op in trace.all_ops():
@@ -84,8 +91,11 @@ def place(trace: OpTrace, chip: AcceleratorSpec) -> Placement | Infeasible:
             names = (op.gamma, op.beta)
         for name in names:
             if name not in result.weights:
-                bias = op.bias if isinstance(op, MatMul) else None
-                failure = _place_weight(trace, chip, free, result, name, bias)
+                if name not in packing.weights:
+                    bias = op.bias if isinstance(op, MatMul) else None
+                    packing.weights[name] = _weight_form(trace, chip, name, bias)
+                form = packing.weights[name]
+                failure = _place_weight(trace, chip, free, result, name, form)
                 if failure is not None:
                     return failure
     return result
@@ -97,19 +107,17 @@ def _free_bits(chip: AcceleratorSpec) -> dict[str, int]:
 
 
 def _place_tables(
-    trace: OpTrace, chip: AcceleratorSpec, free: dict[str, int], result: Placement
-) -> Infeasible | None:
+    trace: OpTrace, chip: AcceleratorSpec, free: dict[str, int], result: Placement,
+    packing: Packing,
+) -> Infeasible | None:  # fmt: skip
     ops = [op for op in trace.all_ops() if isinstance(op, Embedding)]
     media = chip.placement.embedding_weight
     for op in sorted(ops, key=lambda op: op.index == "token"):
         if op.table in result.tables:
             continue
-        table = stored_table(
-            op.table, row_lanes(trace, op.table, chip.pu.vector_size),
-            trace.tensors[op.table].dims(0)[1], row_order(trace, op.table, op.index),
-            tensor_bits(trace, chip, op.table),
-            chip.embedding.rows_per_pointer, chip.embedding.pointer_bits,
-        )  # fmt: skip
+        if op.table not in packing.tables:
+            packing.tables[op.table] = _table_form(trace, chip, op)
+        table = packing.tables[op.table]
         room = {medium: free[storage_family(medium)] for medium in media}
         placed = place_table(table, media, room)
         if isinstance(placed, int):
@@ -122,12 +130,19 @@ def _place_tables(
     return None
 
 
-def _place_weight(
-    trace: OpTrace, chip: AcceleratorSpec, free: dict[str, int], result: Placement,
-    name: str, bias: str | None,
-) -> Infeasible | None:  # fmt: skip
+def _table_form(trace: OpTrace, chip: AcceleratorSpec, op: Embedding) -> StoredTable:
+    """An embedding table, packed."""
+    return stored_table(
+        op.table, row_lanes(trace, op.table, chip.pu.vector_size),
+        trace.tensors[op.table].dims(0)[1], row_order(trace, op.table, op.index),
+        tensor_bits(trace, chip, op.table),
+        chip.embedding.rows_per_pointer, chip.embedding.pointer_bits,
+    )  # fmt: skip
+
+
+def _weight_form(trace: OpTrace, chip: AcceleratorSpec, name: str, bias: str | None) -> StoredForm:
+    """A product's weights with their bias, or parameters, packed."""
     tensor = trace.tensors[name]
-    media: tuple[str, ...] = getattr(chip.placement, tensor.tensor_class)
     bits = tensor_bits(trace, chip, name)
     chunks: tuple[WeightChunk, ...] = ()
     if len(tensor.shape) == 2:
@@ -138,11 +153,21 @@ def _place_weight(
     else:
         nonzeros = int(trace.weight_mask(name).sum())
         stored = tensor.num_elements(0) * bits
+    return StoredForm(chunks, stored, nonzeros)
+
+
+def _place_weight(
+    trace: OpTrace, chip: AcceleratorSpec, free: dict[str, int], result: Placement,
+    name: str, form: StoredForm,
+) -> Infeasible | None:  # fmt: skip
+    tensor = trace.tensors[name]
+    media: tuple[str, ...] = getattr(chip.placement, tensor.tensor_class)
+    stored = form.stored_bits
     for position, medium in enumerate(media):
         family = storage_family(medium)
         if free[family] >= stored:
             free[family] -= stored
-            result.weights[name] = StoredWeight(medium, chunks, stored, nonzeros)
+            result.weights[name] = StoredWeight(medium, form.chunks, stored, form.nonzeros)
             _count(result, tensor.tensor_class, stored, stored if position else 0)
             return None
     room = max(free[storage_family(medium)] for medium in media)

@@ -16,7 +16,7 @@ from edgesim.ir.optrace import OpTrace
 from edgesim.ir.plan import EmbeddingRead, PlannedOp, SegmentPlan, Spill, WeightChunk
 from edgesim.mapping.draft import Draft, draft_ops
 from edgesim.mapping.placement import Placement, exchange_medium, place, tensor_bits
-from edgesim.mapping.repeats import repeated, segment_shape
+from edgesim.mapping.repeats import repeated
 from edgesim.mapping.residency import (
     Budget,
     OpChoice,
@@ -25,7 +25,7 @@ from edgesim.mapping.residency import (
     Shortage,
     WeightStream,
 )
-from edgesim.mapping.shared_plans import KnownPlans, SharedPlans
+from edgesim.mapping.shared_plans import KnownPlans, Shapes, SharedPlans
 from edgesim.numerics.formats import format_bits
 
 
@@ -41,11 +41,12 @@ class Mapper:
     ) -> None:
         self.trace = trace
         self.chip = chip
-        placement = place(trace, chip)
+        placement = place(trace, chip, None if shared is None else shared.forms.of(chip))
         if isinstance(placement, Infeasible):
             raise InfeasibleError(placement.message(), placement)
         self.placement: Placement = placement
         known = KnownPlans() if shared is None else shared.of(chip, placement)
+        self._numbers = Shapes() if shared is None else shared.shapes
         self._plans, self._refused = known.plans, known.refused
         self._shapes, self._ops = known.shapes, known.ops
 
@@ -73,7 +74,7 @@ class Mapper:
     def _segment(self, label: str, layer: int, ops: Sequence[Op], num_tokens: int) -> SegmentPlan:
         key = (label, num_tokens)
         if key not in self._plans:
-            shape = (label.split(" ", 1)[0], segment_shape(self.trace, ops))
+            shape = self._numbers.number(label, self.trace, ops)
             twin = self._shapes.get((shape, num_tokens))
             if twin is not None:
                 known = self._plans[twin, num_tokens]
@@ -247,15 +248,14 @@ class Mapper:
                 continue
             table = self.placement.tables[op.table]
             if op.index == "position":
-                rows: Sequence[int] = range(num_tokens)
+                rows = np.arange(num_tokens)
             elif op.index == "type":
-                rows = [0]
+                rows = np.zeros(1, dtype=np.int64)
             elif token_ids is not None:
-                rows = self._token_rows(op.table, num_tokens, token_ids)
+                rows = np.array(self._token_rows(op.table, num_tokens, token_ids), dtype=np.int64)
             else:
-                order = np.argsort(table.table.rank_of_row)
-                rows = [int(row) for row in np.resize(order, num_tokens)]
-            reads.extend(table.read(row) for row in rows)
+                rows = np.resize(table.table.first_rows(num_tokens), num_tokens)
+            reads.extend(table.reads(rows))
         return tuple(reads)
 
     def _token_rows(self, table: str, num_tokens: int, token_ids: NDArray[np.int64]) -> list[int]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from edgesim.ir.ops import Op
+from edgesim.ir.ops import ExitCheck, Op
 from edgesim.ir.optrace import OpTrace
 from edgesim.ir.plan import PlannedOp, SegmentPlan, Spill
 
@@ -16,13 +16,15 @@ SegmentShape = tuple[Any, ...]
 def segment_shape(trace: OpTrace, ops: Sequence[Op]) -> SegmentShape:
     """What two segments share when they are equal op by op, whatever their names.
 
-    Ops with tensors by order of appearance, and what planning reads of those tensors.
+    Ops with tensors by order of appearance, and what planning reads of those tensors. Which layer
+    an off-ramp stands behind makes no difference.
     """
     numbers = {name: number for number, name in enumerate(_tensor_names(ops))}
+    placeless = (replace(op, layer=0) if isinstance(op, ExitCheck) else op for op in ops)
     bare = tuple(
         replace(op, name="", inputs=tuple(str(numbers[n]) for n in op.inputs),
                 output=str(numbers[op.output]))
-        for op in ops
+        for op in placeless
     )  # fmt: skip
     tensors = tuple(replace(trace.tensors[name], name="") for name in numbers)
     return (bare, tensors)

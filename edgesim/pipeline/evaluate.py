@@ -27,7 +27,7 @@ from edgesim.ir.interval import Interval
 from edgesim.ir.latency import LatencyTarget
 from edgesim.ir.optrace import OpTrace
 from edgesim.ir.plan import SegmentPlan
-from edgesim.ir.run import SimulationRun
+from edgesim.ir.run import Segment, SimulationRun
 from edgesim.ir.workload import Workload
 from edgesim.mapping.bounds import segment_bound
 from edgesim.mapping.planner import Mapper
@@ -91,7 +91,8 @@ class RunOptions:
 class _Segments:
     """Columns over the segments of one chip that have been priced so far."""
 
-    duration_ticks: list[int] = field(default_factory=list)
+    first: dict[object, int] = field(default_factory=dict)
+    """Position of the first of segments that repeat each other."""
     bound_s: list[float] = field(default_factory=list)
     moved_bits: list[int] = field(default_factory=list)
     """Activations that the segment writes behind their first medium."""
@@ -100,6 +101,12 @@ class _Segments:
     energy_pj: dict[Account, NDArray[np.float64]] = field(
         default_factory=lambda: {account: np.zeros((0, 3)) for account in ACCOUNTS}
     )
+
+    def twin(self, position: int, segment: Segment, plan: SegmentPlan) -> int:
+        """The first segment that this one repeats under other names; itself if it is new."""
+        shape = (plan.repeats or plan.label, plan.num_tokens)
+        key = (*shape, id(segment.log.start_ticks), segment.point)
+        return self.first.setdefault(key, position)
 
 
 class Evaluator:
@@ -181,9 +188,7 @@ class ChipBench:
         run, plans, known = self._run(asked)
         self._price_new(run, plans, known)
         counts = run.segment_counts()
-        durations = np.array(known.duration_ticks, dtype=np.int64)
-        ticks = np.array([int(durations[list(s)].sum()) for s in run.sentence_segments])
-        latency_s = ticks / TICKS_PER_S
+        latency_s = run.latency_ticks() / TICKS_PER_S
         energies = sentence_energies(run, known.energy_pj)
         energy = {account: _mean(rows) for account, rows in energies.items()}
         chip_j, offchip_j, host_j = (energies[account] for account in ACCOUNTS)
@@ -231,22 +236,39 @@ class ChipBench:
         self, run: SimulationRun, plans: Sequence[SegmentPlan], known: _Segments
     ) -> None:
         """Price the segments that no earlier run has played."""
-        begin = len(known.duration_ticks)
+        begin = len(known.bound_s)
         fresh = run.segments[begin:]
         if not fresh:
             return
+        twins = [
+            known.twin(position, segment, plans[position])
+            for position, segment in enumerate(fresh, start=begin)
+        ]
+        new = sorted({twin for twin in twins if twin >= begin})
         nothing = np.zeros(0, dtype=np.int64)
-        part = SimulationRun(fresh, (), nothing, nothing, nothing)
+        part = SimulationRun(
+            tuple(run.segments[i] for i in new), (), nothing, nothing, nothing
+        )  # fmt: skip
         priced, _ = price_segments(part, self.trace, self.chip, self.technology)
+        places = [twin if twin < begin else begin + new.index(twin) for twin in twins]
         for account, cells in priced.accounts().items():
-            known.energy_pj[account] = np.concatenate((known.energy_pj[account], cells))
-        for segment, plan in zip(fresh, plans[begin:], strict=True):
-            stores = (s.bits for op in plan.ops for s in (*op.stores, *op.entry_stores))
-            known.duration_ticks.append(segment.log.duration_ticks)
-            known.bound_s.append(segment_bound(plan, self.trace, self.chip).seconds)
-            known.moved_bits.append(sum(stores))
-            known.traffic_bits.append(plan.traffic_bits)
-            known.compulsory_bits.append(plan.compulsory_bits)
+            old = known.energy_pj[account]
+            known.energy_pj[account] = np.concatenate((old, np.concatenate((old, cells))[places]))
+        for position, twin in enumerate(twins, start=begin):
+            self._note_plan(position, twin, plans[position], known)
+
+    def _note_plan(self, position: int, twin: int, plan: SegmentPlan, known: _Segments) -> None:
+        """What a segment's plan moves, and its bound; those of its twin where there is one."""
+        if twin < position:
+            for column in (known.bound_s, known.moved_bits, known.traffic_bits,
+                           known.compulsory_bits):  # fmt: skip
+                column.append(column[twin])  # type: ignore[arg-type]
+            return
+        stores = (s.bits for op in plan.ops for s in (*op.stores, *op.entry_stores))
+        known.bound_s.append(segment_bound(plan, self.trace, self.chip).seconds)
+        known.moved_bits.append(sum(stores))
+        known.traffic_bits.append(plan.traffic_bits)
+        known.compulsory_bits.append(plan.compulsory_bits)
 
     def _spilled_bytes(self, counts: NDArray[np.int64], known: _Segments) -> float:
         """Weights behind their first medium, plus the largest activation spill of a segment."""

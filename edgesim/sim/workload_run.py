@@ -7,7 +7,7 @@ sequence of its segments and equal segments of different sentences share one eve
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -59,6 +59,8 @@ class WorkloadSimulator:
         self.plans: list[SegmentPlan] = []
         """The plan of every segment."""
         self._known: dict[object, int] = {}
+        self._members: dict[tuple[str, int, int], int] = {}
+        """Segment of every layer and off-ramp that was planned, by kind, index and length."""
         self._prologues: dict[object, tuple[int, int]] = {}
         """Segment and spilled rows of every embedding that was planned."""
         self._logs = logs
@@ -73,17 +75,25 @@ class WorkloadSimulator:
         Raises InputError for a sentence longer than the model allows.
         """
         self.check_lengths(num_tokens)
-        sequences = []
-        spilled = np.zeros(len(num_tokens), dtype=np.int64)
+        rest: dict[tuple[int, int], tuple[int, ...]] = {}
+        whole: dict[object, tuple[tuple[int, ...], int]] = {}
+        """Sequence and spilled rows of sentences that are alike to the chip."""
+        found = []
         with collection_paused():
-            for row, (length, leave) in enumerate(zip(num_tokens, exit_layers, strict=True)):
+            for row, pair in enumerate(zip(num_tokens.tolist(), exit_layers.tolist(), strict=True)):
                 ids = None if token_ids is None else token_ids[row]
-                prologue, spilled[row] = self.prologue(int(length), ids)
-                layers = self.layers(int(length), 1, int(leave), ramps)
-                sequences.append((prologue, *layers, *self.epilogue(int(length))))
-        return SimulationRun(
-            tuple(self.segments), tuple(sequences), exit_layers, num_tokens, spilled
-        )
+                key = pair if ids is None else (pair, ids.tobytes())
+                if key not in whole:
+                    length, leave = pair
+                    prologue, spilled = self.prologue(length, ids)
+                    if pair not in rest:
+                        layers = self.layers(length, 1, leave, ramps)
+                        rest[pair] = (*layers, *self.epilogue(length))
+                    whole[key] = (prologue, *rest[pair]), spilled
+                found.append(whole[key])
+        sequences = tuple(sequence for sequence, _ in found)
+        spilled_rows = np.array([spilled for _, spilled in found], dtype=np.int64)
+        return SimulationRun(tuple(self.segments), sequences, exit_layers, num_tokens, spilled_rows)
 
     def check_lengths(self, num_tokens: NDArray[np.int64]) -> None:
         """InputError for a sentence longer than the model allows."""
@@ -108,11 +118,18 @@ class WorkloadSimulator:
         `leave`, with their ramps."""
         sequence = []
         for index in range(first, min(leave, last or leave) + 1):
-            sequence.append(self._segment(self.plans_of.layer(index, length)))
+            sequence.append(self._member(self.plans_of.layer, index, length))
             ends = index == leave or (ramps == "ends" and index == 1)
             if self.plans_of.trace.has_exits and (ramps == "every" or ends):
-                sequence.append(self._segment(self.plans_of.ramp(index, length)))
+                sequence.append(self._member(self.plans_of.ramp, index, length))
         return sequence
+
+    def _member(self, plan_of: Callable[[int, int], SegmentPlan], index: int, length: int) -> int:
+        """Segment of a layer or an off-ramp at a length."""
+        key = (plan_of.__name__, index, length)
+        if key not in self._members:
+            self._members[key] = self._segment(plan_of(index, length))
+        return self._members[key]
 
     def epilogue(self, length: int) -> list[int]:
         """Segment of the ops behind the last layer, if there are any."""

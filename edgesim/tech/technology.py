@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib import resources
 from typing import Any, Literal
 
@@ -19,6 +19,8 @@ from edgesim.ir.interval import Interval
 from edgesim.tech.entry import Entry, entry_faults, make_entry
 
 Bound = Literal["value", "low", "high"]
+
+_POINT = re.compile(r"^(.+)_(\d+)_bytes\.(.+)$")
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,17 +64,23 @@ class Technology:
 
     def points(self, family: str, quantity: str) -> tuple[tuple[int, Entry], ...]:
         """Points `<family>_<bytes>_bytes.<quantity>` by rising size in bytes."""
-        pattern = re.compile(rf"^{re.escape(family)}_(\d+)_bytes\.{re.escape(quantity)}$")
-        found = [
-            (int(match[1]), entry)
-            for entry_id, entry in self.entries.items()
-            if (match := pattern.match(entry_id))
-        ]
-        if not found:
+        found = self._curves.get((family, quantity))
+        if found is None:
             raise TechnologyError(
                 f"technology {self.name!r} has no points {family}_<bytes>_bytes.{quantity}"
             )
-        return tuple(sorted(found, key=lambda point: point[0]))
+        return found
+
+    @cached_property
+    def _curves(self) -> dict[tuple[str, str], tuple[tuple[int, Entry], ...]]:
+        """Points by rising size, by family and quantity."""
+        curves: dict[tuple[str, str], list[tuple[int, Entry]]] = {}
+        for entry_id, entry in self.entries.items():
+            if match := _POINT.match(entry_id):
+                curves.setdefault((match[1], match[3]), []).append((int(match[2]), entry))
+        return {
+            key: tuple(sorted(points, key=lambda point: point[0])) for key, points in curves.items()
+        }
 
     def replaced(self, entry: Entry) -> Technology:
         """A copy in which one entry is exchanged, for what-if studies; its id must exist."""
