@@ -11,7 +11,13 @@ from typing import Any
 
 from tqdm import tqdm
 
-from edgesim.validation import executed_figures, hardware_figures, model_figures, silicon
+from edgesim.validation import (
+    executed_figures,
+    forecast_figures,
+    hardware_figures,
+    model_figures,
+    silicon,
+)
 from edgesim.validation.bench import Bench
 from edgesim.validation.entropies import authors_workload
 from edgesim.validation.figure import Figure
@@ -24,6 +30,7 @@ MEASURES: Mapping[str, Callable[..., Any]] = MappingProxyType(
         **model_figures.MEASURES,
         **hardware_figures.MEASURES,
         **silicon.MEASURES,
+        **forecast_figures.MEASURES,
     }
 )
 """Simulations by the name that figures call them."""

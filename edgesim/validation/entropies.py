@@ -7,9 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from edgesim.errors import InputError
+from edgesim.ir.predictor import ExitPredictor
 from edgesim.ir.workload import Workload
 
 FILE_NAME = "dataset_sst2_eval.txt"
+PREDICTOR_NAME = "sst2_lookup_table_opt.csv"
+"""Forecasts that the release makes from the entropy behind layer 1."""
 NUM_LAYERS = 12
 PADDED_TOKENS = 128
 """The paper pads every sentence to this; the file says nothing of their own lengths."""
@@ -17,6 +20,8 @@ PADDED_TOKENS = 128
 
 def authors_workload(folder: Path) -> Workload:
     """The release's SST-2 dev sentences: entropies of 12 off-ramps, without labels or text.
+
+    Its table of forecasts comes along where the folder holds it.
 
     Raises InputError where the folder holds no such file, or one of another form.
     """
@@ -35,4 +40,9 @@ def authors_workload(folder: Path) -> Workload:
             "wanted"
         )
     tokens = np.full(len(table), PADDED_TOKENS, dtype=np.int64)
-    return Workload("EdgeBERT authors, SST-2 dev", tokens, table, None, None, model="ALBERT-base")
+    forecasts = folder / PREDICTOR_NAME
+    predictor = ExitPredictor.from_csv(forecasts) if forecasts.is_file() else None
+    return Workload(
+        "EdgeBERT authors, SST-2 dev", tokens, table, None, None, model="ALBERT-base",
+        predictor=predictor,
+    )  # fmt: skip

@@ -12,6 +12,7 @@ from edgesim.ir.exits import EntropyExit
 from edgesim.ir.infeasible import Infeasible
 from edgesim.ir.interval import Interval
 from edgesim.ir.ops import Op
+from edgesim.ir.optrace import OpTrace
 from edgesim.ir.result import SimResult
 from edgesim.mapping.draft import draft_ops
 from edgesim.mapping.planner import Mapper
@@ -22,6 +23,7 @@ from edgesim.validation.entropies import PADDED_TOKENS
 from edgesim.validation.verdict import Simulated
 
 VECTOR_SIZES = (2, 4, 8, 16, 32)
+ALL_HEADS = 12
 ENCODER_DENSITY = 0.5
 """Of the released SST-2 model."""
 NEEDS_ENTROPIES = "needs --entropies DIR, the authors' released entropies"
@@ -59,6 +61,17 @@ def special_function_states(bench: Bench, kind: str, rows: int, width: int, ops:
     interval = chip.sfu.programs["add" if kind == "elemadd" else kind].initiation_interval  # type: ignore[index]
     cycles = op_cycles(kind, {"m": rows, "k": width}, chip)
     return Simulated(ops * cycles / interval / 1e3)
+
+
+def head_gain(bench: Bench, heads: int) -> Simulated:
+    """Work of 12 layers over that of layers with so many heads, all of a head's work removed."""
+    whole, fewer = (macs_of_layers(bench.albert(heads=n)) for n in (ALL_HEADS, heads))
+    return Simulated(whole / fewer)
+
+
+def macs_of_layers(trace: OpTrace) -> int:
+    """Multiply-accumulates of all encoder layers at 128 tokens."""
+    return sum(trace.op_macs(op, PADDED_TOKENS) for layer in trace.layers for op in layer.ops)
 
 
 def stored_mb(bench: Bench, tensor_class: str, density: float = 1.0) -> Simulated:
@@ -124,7 +137,7 @@ def exit_gain(bench: Bench, threshold: float, quantity: str, against: str) -> Si
         other = bench.result(load_chip(TX2), bench.albert())
     else:
         other = bench.result(chip, pruned if against == "pruned" else bench.albert())
-    return _ratio(other, mine, quantity, same_sources=against != "tx2")
+    return gain(other, mine, quantity, same_sources=against != "tx2")
 
 
 def sparsity_gain(bench: Bench, density: float) -> Simulated:
@@ -134,10 +147,12 @@ def sparsity_gain(bench: Bench, density: float) -> Simulated:
         bench.result(chip, bench.albert(*densities))
         for densities in ((1.0, TABLE_DENSITY), (density, TABLE_DENSITY))
     )
-    return _ratio(dense, pruned, "chip energy", same_sources=True)
+    return gain(dense, pruned, "chip energy", same_sources=True)
 
 
-def _ratio(over: SimResult, under: SimResult, quantity: str, same_sources: bool) -> Simulated:
+def gain(over: SimResult, under: SimResult, quantity: str, same_sources: bool) -> Simulated:
+    """One result over another: `latency`, `chip energy` or `energy`."""
+
     def side(result: SimResult) -> Interval | None:
         if quantity == "latency":
             return result.latency_s
@@ -219,6 +234,7 @@ MEASURES: dict[str, Callable[..., Any]] = {
     measure.__name__: measure
     for measure in (
         matmul_ms, macs, special_function_states, stored_mb, held_by_first_medium, dense_mb,
+        head_gain,
         memory_ratio, exit_average, saved_share, exit_gain, sparsity_gain, area_mm2,
         chip_power_mw, doubling_gain, best_vector_size, faster_than_gpu, gpu_bound_ms,
     )

@@ -18,7 +18,7 @@ from edgesim.validation.silicon import (
 )
 from edgesim.validation.text import comparison_text
 
-GROUPS = ("silicon, energy per operation", "silicon, inference")
+GROUPS = ("silicon, energy per operation and clock", "silicon, inference")
 
 
 def silicon_text(bench: Bench) -> str:
