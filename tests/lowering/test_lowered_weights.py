@@ -21,7 +21,8 @@ from lower_models import (
 from torch.nn.utils import prune
 from transformers import AlbertModel, BertForMaskedLM, BertModel
 
-from edgesim.compress.weights import attach, magnitude_mask
+from edgesim.compress.pruning import magnitude_mask
+from edgesim.compress.weights import attach
 from edgesim.errors import InputError
 from edgesim.functional.float32 import execute
 from edgesim.ir.optrace import OpTrace
