@@ -81,14 +81,12 @@ class PricedSegments:
     """Ticks by op kind, (segments,); sum to the durations."""
     num_segments: int = field(default=0)
 
-    def add(self, unit: Key, kind: str, energy: Cells, loss: Cells | None) -> None:
-        """Add energy of a unit to it and to an op kind, with the regulator's loss behind it."""
+    def add(self, unit: Key, energy: Cells, loss: Cells | None) -> None:
+        """Add energy of a unit, with the regulator's loss behind it."""
         account, _ = unit
         _cells(self.units, unit, self.num_segments)[:] += energy
         if loss is not None:
             _cells(self.units, (account, REGULATOR), self.num_segments)[:] += energy * loss
-            energy = energy * (1 + loss)
-        _cells(self.kinds, (account, kind), self.num_segments)[:] += energy
 
     def put(self, part: PricedSegments, rows: Sequence[int]) -> None:
         """Place the segments of a part at their rows."""
@@ -100,10 +98,10 @@ class PricedSegments:
             column[rows] += ticks
 
     def accounts(self) -> dict[Account, Cells]:
-        """Energy by account."""
+        """Energy by account, units added by name so that equal segments give equal sums."""
         totals = {account: np.zeros((self.num_segments, 3)) for account in ACCOUNTS}
-        for (account, _), cells in self.units.items():
-            totals[account] += cells
+        for account, unit in sorted(self.units):
+            totals[account] += self.units[account, unit]
         return totals
 
 
@@ -142,12 +140,14 @@ class Supply:
 
 
 def price_segments(
-    run: SimulationRun, trace: OpTrace, chip: AcceleratorSpec, technology: Technology
-) -> tuple[PricedSegments, set[str]]:
+    run: SimulationRun, trace: OpTrace, chip: AcceleratorSpec, technology: Technology,
+    by_kind: bool = True,
+) -> tuple[PricedSegments, set[str]]:  # fmt: skip
     """Energy of every segment at the operating point that it ran at, and the entries used.
 
     Dynamic energy is activity times entry; static power flows for each segment's duration; the
-    regulator's loss is a unit of its own, `ldo`, and part of every op kind.
+    regulator's loss is a unit of its own, `ldo`, and part of every op kind. Without `by_kind`
+    energies and ticks of op kinds stay empty.
     """
     rows_of: dict[OperatingPoint | None, list[int]] = {}
     for row, segment in enumerate(run.segments):
@@ -162,7 +162,7 @@ def price_segments(
         part = SimulationRun(
             tuple(run.segments[row] for row in rows), (), nothing, nothing, nothing
         )
-        whole.put(_price_part(part, trace, supply), rows)
+        whole.put(_price_part(part, trace if by_kind else None, supply), rows)
         entries |= supply.entries
     regulator: Key = ("chip", REGULATOR)
     if regulator in whole.units:
@@ -170,15 +170,11 @@ def price_segments(
     return whole, entries
 
 
-def _price_part(run: SimulationRun, trace: OpTrace, supply: Supply) -> PricedSegments:
-    """Energy of segments that ran at one operating point."""
-    kind_of = {op.name: op.kind for op in trace.all_ops()} | {BARRIER: BARRIER}
-    for segment in run.segments:
-        kind_of.update(segment.added_kinds)
+def _price_part(run: SimulationRun, trace: OpTrace | None, supply: Supply) -> PricedSegments:
+    """Energy of segments that ran at one operating point; by op kind where a trace tells it."""
     count = len(run.segments)
-    op_kinds = _op_kinds(run, kind_of)
-    kind_ticks = _ticks_by_kind(run, op_kinds)
-    priced = PricedSegments({}, {}, kind_ticks, count)
+    kinds = None if trace is None else _KindTable.of(run, trace)
+    priced = PricedSegments({}, {}, {}, count)
     log, owner = run.joined.log, run.joined.log_of_op
     for sums in _by_action(log):
         unit = log.unit_names[sums.unit[0]]
@@ -187,17 +183,70 @@ def _price_part(run: SimulationRun, trace: OpTrace, supply: Supply) -> PricedSeg
         account, cost, energy = supply.ledger.cost(unit, log.action_names[sums.action[0]])
         loss = supply.loss_of(unit) if account == "chip" else None
         spent = np.outer(supply.ledger.amounts(log, sums, cost), energy)
-        for kind in dict.fromkeys(op_kinds[sums.op].tolist()):
-            mine = op_kinds[sums.op] == kind
-            added = np.zeros((count, 3))
-            np.add.at(added, owner[sums.op[mine]], spent[mine])
-            priced.add((account, unit), kind, added, loss)
+        added = np.zeros((count, 3))
+        np.add.at(added, owner[sums.op], spent)
+        priced.add((account, unit), added, loss)
+        if kinds is not None:
+            spent = spent if loss is None else spent * (1 + loss)
+            kinds.add(account, sums.op, owner[sums.op], spent)
+    durations = np.array([segment.log.duration_ticks for segment in run.segments])
     for power in supply.powers:
         loss = supply.loss_of(power.unit) if power.account == "chip" else None
         energy = as_array(power.power_mw) * PJ_PER_MW_TICK
-        for kind, owned in kind_ticks.items():
-            priced.add((power.account, power.unit), kind, np.outer(owned, energy), loss)
-    return priced
+        priced.add((power.account, power.unit), np.outer(durations, energy), loss)
+        if kinds is not None:
+            kinds.add_static(power.account, energy if loss is None else energy * (1 + loss))
+    return priced if kinds is None else kinds.put_into(priced)
+
+
+@dataclass(frozen=True, eq=False)
+class _KindTable:
+    """Energy by op kind while segments are priced."""
+
+    names: tuple[str, ...]
+    of_op: NDArray[np.int64]
+    """Number of the kind of every op of the joined log."""
+    ticks: NDArray[np.int64]
+    """(kinds, segments)."""
+    energy: dict[Account, Cells] = field(default_factory=dict)
+    """(kinds, segments, 3)."""
+
+    @classmethod
+    def of(cls, run: SimulationRun, trace: OpTrace) -> _KindTable:
+        """The kinds of a run's ops, with the ticks that each owns."""
+        kind_of = {op.name: op.kind for op in trace.all_ops()} | {BARRIER: BARRIER}
+        for segment in run.segments:
+            kind_of.update(segment.added_kinds)
+        op_kinds = _op_kinds(run, kind_of).tolist()
+        ticks = _ticks_by_kind(run, np.array(op_kinds, dtype=np.str_))
+        names = tuple(ticks)
+        of_op = np.array([names.index(kind) for kind in op_kinds], dtype=np.int64)
+        rows = np.array([ticks[name] for name in names], dtype=np.int64)
+        return cls(names, of_op, rows.reshape(len(names), len(run.segments)))
+
+    def add(
+        self, account: Account, ops: NDArray[np.int64], segments: NDArray[np.int64], energy: Cells
+    ) -> None:
+        """Add energy (rows, 3) of ops in their segments."""
+        np.add.at(self._cells(account), (self.of_op[ops], segments), energy)
+
+    def add_static(self, account: Account, energy_per_tick: Cells) -> None:
+        """Add energy that flows all the time, to whoever owns the tick."""
+        self._cells(account)[:] += self.ticks[:, :, np.newaxis] * energy_per_tick
+
+    def _cells(self, account: Account) -> Cells:
+        if account not in self.energy:
+            self.energy[account] = np.zeros((*self.ticks.shape, 3))
+        return self.energy[account]
+
+    def put_into(self, priced: PricedSegments) -> PricedSegments:
+        """The priced segments with their kinds; kinds that an account never meets are left out."""
+        for account, cells in self.energy.items():
+            for name, own, ticks in zip(self.names, cells, self.ticks, strict=True):
+                if own.any() or ticks.any():
+                    priced.kinds[account, name] = own
+        priced.kind_ticks.update(zip(self.names, self.ticks, strict=True))
+        return priced
 
 
 def _by_action(log: EventLog) -> Iterator[ActivitySums]:

@@ -249,7 +249,7 @@ class ChipBench:
         part = SimulationRun(
             tuple(run.segments[i] for i in new), (), nothing, nothing, nothing
         )  # fmt: skip
-        priced, _ = price_segments(part, self.trace, self.chip, self.technology)
+        priced, _ = price_segments(part, self.trace, self.chip, self.technology, by_kind=False)
         places = [twin if twin < begin else begin + new.index(twin) for twin in twins]
         for account, cells in priced.accounts().items():
             old = known.energy_pj[account]
