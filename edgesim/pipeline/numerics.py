@@ -39,8 +39,7 @@ def numerics_study(
     The workload holds labels and token ids in their order, the trace values and ranges. InputError
     where one of them is missing.
     """
-    if not isinstance(chip, AcceleratorSpec):
-        raise InputError(f"chip {chip.name}: only an accelerator has an arithmetic of its own")
+    accelerator = _accelerator(chip)
     if workload.labels is None or workload.token_ids is None or not workload.in_order:
         raise InputError(
             f"{sentences}: sentences with labels are needed, in a TSV with the header "
@@ -48,7 +47,7 @@ def numerics_study(
         )
     if threshold is not None and not trace.has_exits:
         raise InputError(f"{trace.name!r} has no off-ramps; leave the exit threshold out")
-    profile = profile_of(chip)
+    profile = profile_of(accelerator)
     sound = chip_arithmetic(trace, profile)
     rows = departures(trace, workload.token_ids, sound)
     sound.counts.clear()
@@ -67,15 +66,23 @@ def numerics_study(
     )  # fmt: skip
 
 
+def _accelerator(chip: Chip) -> AcceleratorSpec:
+    """The chip; InputError for one without an arithmetic of its own."""
+    if not isinstance(chip, AcceleratorSpec):
+        raise InputError(f"chip {chip.name}: only an accelerator has an arithmetic of its own")
+    return chip
+
+
 def study_model(
     model: str, chip: Chip, *, sentences: Path | None = None, threshold: float | None = None,
     calibration: Path | None = None,
 ) -> NumericsStudy:  # fmt: skip
     """`numerics_study` of a model, over a TSV or the sentences that a zoo model ships."""
+    _accelerator(chip)
     source = open_model(model)
     path = sentences or source.path / DEMO_SENTENCES
-    if sentences is None and not path.is_file():
-        raise InputError(f"{model}: no {DEMO_SENTENCES} beside it; name --sentences FILE.tsv")
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; name --sentences FILE.tsv")
     trace = source.executable()
     if calibration is not None:
         trace = ActivationStatistics.load(calibration).applied(trace)

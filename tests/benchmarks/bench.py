@@ -23,9 +23,14 @@ from machine import machine_text, measured, table_text
 from toy_traces import ALBERT_BASE, BertShape, bert_like, toy_chip
 
 import edgesim as es
+from edgesim.functional.chip.operands import operands_of
+from edgesim.functional.chip.products import accumulate
+from edgesim.functional.chip.profile import profile_of
 from edgesim.hw.spec import AcceleratorSpec
 from edgesim.ir.optrace import OpTrace
 from edgesim.mapping.planner import Mapper
+from edgesim.numerics import AdaptivFloat
+from edgesim.pipeline.arithmetic import answered
 from edgesim.sim import kernels
 from edgesim.sim.workload_run import WorkloadSimulator
 from edgesim.tech import Technology, load_technology
@@ -50,6 +55,8 @@ class Row:
     unit: str
     target: float | None = None
     note: str = ""
+    at_least: bool = False
+    """Whether the target is a floor."""
 
     def cells(self) -> tuple[str, str, str, str]:
         """What, figure, target and verdict as text."""
@@ -57,12 +64,13 @@ class Row:
         if self.target is None:
             return self.what, value, "-", self.note
         verdict = "not measured" if self.value is None else self._verdict(self.value, self.target)
+        floor = "at least " if self.at_least else ""
         words = f"{verdict}; {self.note}" if self.note else verdict
-        return self.what, value, f"{self.target:g} {self.unit}", words
+        return self.what, value, f"{floor}{self.target:g} {self.unit}", words
 
-    @staticmethod
-    def _verdict(value: float, target: float) -> str:
-        return "met" if value <= target else f"missed by {value / target:.1f} x"
+    def _verdict(self, value: float, target: float) -> str:
+        over = target / value if self.at_least else value / target
+        return "met" if over <= 1 else f"missed by {over:.1f} x"
 
 
 def median_s(work: Callable[[], Any], repeats: int) -> float:
@@ -162,6 +170,57 @@ def print_cold(name: str) -> None:
     print(json.dumps({"seconds": median_s(lambda: evaluate(mapper, chip, technology), 1)}))
 
 
+def arithmetic_rows(repeats: int) -> list[Row]:
+    """Encoding, and products of codes from codes to codes, on one core."""
+    random = np.random.default_rng(0)
+    number_format = AdaptivFloat(8, 3)
+    values = random.standard_normal(2**23).astype(np.float32)
+    bias = number_format.bias_for(values)
+    number_format.encode(values, bias)
+    seconds = median_s(lambda: number_format.encode(values, bias), repeats)
+    rows = [
+        Row("encode AdaptivFloat<8,3>", values.size / seconds / 1e6, "M values/s", 200,
+            at_least=True)
+    ]  # fmt: skip
+    operands = operands_of(profile_of(toy_chip(CHIP)))
+    for m, k, n in ((128, 768, 768), (128, 3072, 768)):
+        codes = random.integers(0, 256, (m, k)).astype(np.uint8)
+        weights = operands.integers(random.integers(0, 256, (n, k)).astype(np.uint8))
+        plain = random.standard_normal((m, k)).astype(np.float32)
+        other = random.standard_normal((n, k)).astype(np.float32)
+
+        def work(codes: Any = codes, weights: Any = weights) -> None:
+            sums = accumulate(operands.integers(codes), weights, 40, 16, operands.largest_integer)
+            operands.round(sums.totals, 2.0**-24, -3)
+
+        work()
+        mine = median_s(work, repeats)
+        numpy_s = median_s(lambda plain=plain, other=other: plain @ other.T, repeats)
+        label = f"exact product of codes, {m} x {k} x {n}"
+        rows.append(Row(label, m * k * n / mine / 1e9, "GMAC/s", 1, at_least=True))
+        rows.append(Row("  of numpy's float32 product", numpy_s / mine, "x", 0.1, at_least=True))
+    return rows
+
+
+def sentence_rows(sentences: Path | None) -> list[Row]:
+    """Sentences executed in the sound arithmetic: the demo's, and a TSV of one's own."""
+    folder = es.find_model(MODEL)
+    chip = toy_chip(CHIP)
+    rows = []
+    for path, target in ((folder.path / "demo_sentences.tsv", 20.0), (sentences, 240.0)):
+        if path is None:
+            continue
+        workload = folder.record(path)
+        begin = time.perf_counter()
+        answered(folder.executable(), chip, workload, "chip")
+        seconds = time.perf_counter() - begin
+        rows.append(
+            Row(f"{len(workload)} sentences of {path.name} in the chip's arithmetic", seconds, "s",
+                target, "weights loaded and encoded within")
+        )  # fmt: skip
+    return rows
+
+
 def workload_rows(repeats: int) -> list[Row]:
     """All recorded sentences of the shipped model with exits, after a first run."""
     folder = es.find_model(MODEL)
@@ -213,6 +272,7 @@ def main() -> None:
     """Print the table; the exit status is 0 whether or not a target is met."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=9, help="of every warm figure")
+    parser.add_argument("--sentences", type=Path, help="a labelled TSV, such as the 872 of SST-2")
     parser.add_argument("--cold", choices=sorted(SHAPES), help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.cold:
@@ -224,6 +284,8 @@ def main() -> None:
         *kernel_rows(chosen.repeats),
         *model_rows("BERT-base", 60, chosen.repeats),
         *model_rows("ALBERT-base", 30, chosen.repeats),
+        *arithmetic_rows(chosen.repeats),
+        *sentence_rows(chosen.sentences),
         *workload_rows(max(3, chosen.repeats // 3)),
         *command_rows(max(3, chosen.repeats // 2)),
     ]
