@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from edgesim.cli import chips, faults, formats, models, report, run, scale, sweeps, validation
+from edgesim.cli.ablate import add_ablate
 from edgesim.cli.numerics import add_calibrate, add_numerics
 from edgesim.cli.power_on import add_power_on
 from edgesim.cli.strategies import add_strategies
@@ -16,7 +17,7 @@ COMMANDS = (
     run.add_demo, models.add_lower, models.add_record, run.add_run, run.add_compare,
     add_strategies, models.add_predictor, add_power_on,
     scale.add_scale, sweeps.add_sweep, sweeps.add_pareto, sweeps.add_store, report.add_report,
-    models.add_compress,
+    models.add_compress, add_ablate,
     models.add_evaluate, formats.add_formats, faults.add_faults, validation.add_validate,
     chips.add_chip,
     add_calibrate, add_numerics,

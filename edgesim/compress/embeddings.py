@@ -1,4 +1,4 @@
-"""Frozen embedding tables from a stored file that several models share."""
+"""Frozen embedding tables: pruned and rounded once, or from a file that several models share."""
 
 from __future__ import annotations
 
@@ -10,11 +10,34 @@ import torch
 from edgesim.compress.files import read_checked
 from edgesim.compress.multi_exit import MultiExitClassifier
 from edgesim.compress.packed import unpack
+from edgesim.compress.pruning import magnitude_mask
+from edgesim.compress.recipe import Stage
 from edgesim.compress.steps import Embeddings
 from edgesim.errors import InputError
 from edgesim.numerics import AdaptivFloat
 
 PREFIX = "encoder.embeddings."
+
+
+def prepare_embeddings(model: MultiExitClassifier, stage: Stage) -> None:
+    """Prune, round and freeze the tables as a stage asks, or take them from its stored file."""
+    settings = stage.embeddings
+    if settings is None:
+        return
+    if settings.file is not None:
+        load_embeddings(model, settings)
+        return
+    number_format = settings.number_format
+    if number_format is None and stage.quantise is not None:
+        number_format = stage.quantise.weight_format
+    embeddings: Any = model.encoder.embeddings
+    for name, weight in embeddings.named_parameters():
+        if weight.dim() == 2 and "LayerNorm" not in name:
+            mask = magnitude_mask(weight, settings.prune_fraction or 0.0)
+            weight.data = torch.where(mask, weight.data, torch.zeros(()))
+        if number_format is not None:
+            weight.data = torch.from_numpy(number_format.quantize(weight.data.numpy()))
+        weight.requires_grad_(False)
 
 
 def load_embeddings(model: MultiExitClassifier, settings: Embeddings) -> None:

@@ -24,17 +24,16 @@ from edgesim.compress.components import (
     QuantiseComponent,
     SpanComponent,
 )
-from edgesim.compress.embeddings import load_embeddings
+from edgesim.compress.embeddings import prepare_embeddings
 from edgesim.compress.losses import exit_loss, hidden_loss
 from edgesim.compress.multi_exit import MultiExitClassifier
 from edgesim.compress.progress import INTERVAL, Progress
-from edgesim.compress.pruning import clear_removed_heads, live_masks, magnitude_mask
+from edgesim.compress.pruning import clear_removed_heads, live_masks
 from edgesim.compress.recipe import Stage
 from edgesim.compress.rounding import detach_rounding
 from edgesim.compress.text import TokenBatch, length_batches
 from edgesim.compress.weights import CompressedWeight, attach, bake
 from edgesim.errors import InputError
-from edgesim.numerics import NumberFormat
 
 CHECKPOINT_STEPS = 200
 CALIBRATION_BATCHES = 20
@@ -83,7 +82,7 @@ class StageRun:
         self.num_steps = min(total, max_steps) if max_steps else total
         self.step = 0
         torch.manual_seed(seed)
-        self._prepare_embeddings()
+        prepare_embeddings(model, stage)
         self.compressed = self._attach()
         self.exits = ExitComponent(model, stage.exits, self.num_steps)
         self.components: list[Component] = [*self._components(), self.exits]
@@ -96,28 +95,6 @@ class StageRun:
         )  # fmt: skip
         self.rates = [float(group["lr"]) for group in self.optimiser.param_groups]
         self.optimised = [p for group in self.optimiser.param_groups for p in group["params"]]
-
-    def _prepare_embeddings(self) -> None:
-        settings = self.stage.embeddings
-        if settings is None:
-            return
-        if settings.file is not None:
-            load_embeddings(self.model, settings)
-            return
-        for name, weight in self.model.encoder.embeddings.named_parameters():  # type: ignore[union-attr]
-            if weight.dim() == 2 and "LayerNorm" not in name:
-                mask = magnitude_mask(weight, settings.prune_fraction or 0.0)
-                weight.data = torch.where(mask, weight.data, torch.zeros(()))
-            if self.weight_format is not None:
-                weight.data = torch.from_numpy(self.weight_format.quantize(weight.data.numpy()))
-            weight.requires_grad_(False)
-
-    @property
-    def weight_format(self) -> NumberFormat | None:
-        """The weight format of the embeddings: named with them, else that of this stage."""
-        if self.stage.embeddings is not None and self.stage.embeddings.number_format is not None:
-            return self.stage.embeddings.number_format
-        return None if self.stage.quantise is None else self.stage.quantise.weight_format
 
     def _attach(self) -> dict[str, CompressedWeight]:
         """Masks and rounding on every weight of the encoder layers and ramps, zeros kept."""
