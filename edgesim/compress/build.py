@@ -21,7 +21,7 @@ from edgesim.compress.multi_exit import MultiExitClassifier
 from edgesim.compress.recipe import Recipe, Stage
 from edgesim.compress.selection import SelectionSplit, split_selection
 from edgesim.compress.text import LabelledText, load_tokenizer, read_tsv, tokenize
-from edgesim.compress.training import StageRun, TrainingSet, ramp_logits
+from edgesim.compress.training import StageRun, TrainingSet, ramp_logits, visited_rows
 from edgesim.errors import InputError
 
 
@@ -108,7 +108,7 @@ def _restore_spans(model: MultiExitClassifier, tensors: Mapping[str, torch.Tenso
 def train_recipe(
     recipe: Recipe, data: TaskData, base: Path, work: Path, max_steps: int | None = None
 ) -> MultiExitClassifier:
-    """Run every stage that the work folder does not hold yet; returns the final model.
+    """Run every stage behind the last one that the work folder holds; returns the final model.
 
     Work files: `<stage>.safetensors` (float32 weights as the forward uses them),
     `<stage>.checkpoint.safetensors` while a stage is under way, `<stage>.progress.tsv`. Each
@@ -121,14 +121,19 @@ def train_recipe(
     assert data.train.labels is not None
     for path in sorted(work.glob("*.partial")):
         path.unlink()
-    model = base_model(recipe, base)
+    files = [work / f"{stage.name}.safetensors" for stage in recipe.stages]
+    done = max((i for i, file in enumerate(files) if file.is_file()), default=-1)
+    if done < 0:
+        model = base_model(recipe, base)
+    else:
+        model = load_stage(recipe, recipe.stages[done].name, base, work)
     for index, stage in enumerate(recipe.stages):
-        finished = work / f"{stage.name}.safetensors"
-        if finished.is_file():
-            model = load_stage(recipe, stage.name, base, work)
+        if index <= done:
             continue
+        finished = files[index]
+        seen = visited_rows(tokens, stage, recipe.seed + index, max_steps)
         rows = TrainingSet(
-            tokens, data.train.labels, *_teacher(recipe, stage, base, work, tokens)
+            tokens, data.train.labels, *_teacher(recipe, stage, base, work, tokens, seen)
         )  # fmt: skip
         checkpoint = work / f"{stage.name}.checkpoint.safetensors"
         recipe_hash = recipe.stage_hash(index)
@@ -142,25 +147,28 @@ def train_recipe(
 
 
 def _teacher(
-    recipe: Recipe, stage: Stage, base: Path, work: Path, tokens: list[NDArray[np.int64]]
-) -> tuple[NDArray[np.float32] | None, MultiExitClassifier | None]:
-    """Final-ramp logits of the teacher stage over the training rows, cached on disk.
+    recipe: Recipe, stage: Stage, base: Path, work: Path, tokens: list[NDArray[np.int64]],
+    seen: NDArray[np.int64],
+) -> tuple[NDArray[np.float32] | None, MultiExitClassifier | None]:  # fmt: skip
+    """Final-ramp logits of the teacher stage for the rows that the stage sees, cached on disk.
 
-    The teacher itself comes along where its hidden states are compared.
+    Rows not asked for yet are NaN. The teacher itself comes along where its hidden states are
+    compared.
     """
     if stage.distil is None:
         return None, None
     cache = work / f"{stage.distil.teacher}.logits.npy"
-    teacher: MultiExitClassifier | None = None
-    if stage.distil.hidden or not cache.is_file():
-        teacher = load_stage(recipe, stage.distil.teacher, base, work)
-    if cache.is_file():
-        logits: NDArray[np.float32] = np.load(cache, allow_pickle=False)
-        if len(logits) == len(tokens):
-            return logits, teacher if stage.distil.hidden else None
-    teacher = teacher or load_stage(recipe, stage.distil.teacher, base, work)
-    logits = ramp_logits(teacher, tokens)[:, -1]
-    content = io.BytesIO()
-    np.save(content, logits, allow_pickle=False)
-    write_whole(cache, content.getvalue())
+    shape = (len(tokens), recipe.task.num_labels)
+    logits = np.full(shape, np.nan, dtype=np.float32)
+    if cache.is_file() and (stored := np.load(cache, allow_pickle=False)).shape == shape:
+        logits = stored
+    missing = seen[np.isnan(logits[seen, 0])]
+    if not len(missing) and not stage.distil.hidden:
+        return logits, None
+    teacher = load_stage(recipe, stage.distil.teacher, base, work)
+    if len(missing):
+        logits[missing] = ramp_logits(teacher, [tokens[row] for row in missing])[:, -1]
+        content = io.BytesIO()
+        np.save(content, logits, allow_pickle=False)
+        write_whole(cache, content.getvalue())
     return logits, teacher if stage.distil.hidden else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,24 @@ def ramp_logits(
     return out
 
 
+def visited_rows(
+    tokens: Sequence[NDArray[np.int64]], stage: Stage, seed: int, max_steps: int | None = None
+) -> NDArray[np.int64]:
+    """Rows that a stage trains on, ascending: all of them from one whole epoch on."""
+    per_epoch, num_steps = stage_steps(len(tokens), stage, max_steps)
+    if num_steps >= per_epoch:
+        return np.arange(len(tokens))
+    batches = length_batches(tokens, stage.batch_size, np.random.default_rng([seed, 0]))
+    return np.sort(np.concatenate([batch.rows for batch in islice(batches, num_steps)]))
+
+
+def stage_steps(num_rows: int, stage: Stage, max_steps: int | None) -> tuple[int, int]:
+    """Optimiser steps in an epoch and in the stage."""
+    per_epoch = -(-num_rows // stage.batch_size)
+    total = max(1, round(per_epoch * stage.epochs))
+    return per_epoch, min(total, max_steps) if max_steps else total
+
+
 class StageRun:
     """One stage in progress: model, optimiser, step counter and the components of its steps."""
 
@@ -77,9 +96,7 @@ class StageRun:
     ) -> None:  # fmt: skip
         self.model, self.stage, self.rows, self.seed = model, stage, rows, seed
         self.checkpoint, self.recipe_sha256 = checkpoint, recipe_sha256
-        self.steps_per_epoch = -(-len(rows.tokens) // stage.batch_size)
-        total = max(1, round(self.steps_per_epoch * stage.epochs))
-        self.num_steps = min(total, max_steps) if max_steps else total
+        self.steps_per_epoch, self.num_steps = stage_steps(len(rows.tokens), stage, max_steps)
         self.step = 0
         torch.manual_seed(seed)
         prepare_embeddings(model, stage)
