@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from transformers import AutoModel
 from transformers.utils import logging as transformers_logging
 
+from edgesim.compress.albert import as_albert
 from edgesim.compress.attention import use_edgesim_attention
 from edgesim.compress.attention_span import HardSpan, attention_modules, set_spans
 from edgesim.compress.checkpoint import RECIPE_KEY, load_tensors, save_tensors
@@ -86,8 +87,11 @@ def load_stage(recipe: Recipe, stage: str, base: Path, work: Path) -> MultiExitC
     weights = work / f"{stage}.safetensors"
     if stage not in names or not weights.is_file():
         raise InputError(f"{weights}: stage {stage!r} has not been trained in this work folder")
-    model = base_model(recipe, base)
     tensors, _ = load_tensors(weights, recipe.stage_hash(names.index(stage)))
+    model = base_model(recipe, base)
+    for earlier in recipe.stages[: names.index(stage) + 1]:
+        if earlier.albert is not None:
+            model = as_albert(model, earlier.albert)
     _restore_spans(model, tensors)
     model.load_state_dict(tensors)
     return model.eval()
@@ -131,6 +135,8 @@ def train_recipe(
         if index <= done:
             continue
         finished = files[index]
+        if stage.albert is not None:
+            model = as_albert(model, stage.albert)
         seen = visited_rows(tokens, stage, recipe.seed + index, max_steps)
         rows = TrainingSet(
             tokens, data.train.labels, *_teacher(recipe, stage, base, work, tokens, seen)

@@ -12,6 +12,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from edgesim.compress.steps import (
+    Albert,
     Distil,
     Embeddings,
     Exits,
@@ -23,7 +24,7 @@ from edgesim.compress.steps import (
 )
 from edgesim.errors import InputError
 
-STEPS = ("exits", "embeddings", "distil", "span", "prune", "quantise")
+STEPS = ("exits", "albert", "embeddings", "distil", "span", "prune", "quantise")
 """Keys of a stage that are steps; the others are settings of its optimiser."""
 TRAINING_TASK = {"name", "num_labels", "max_tokens", "num_selection", "selection_seed"}
 """Settings of a task that the trained weights depend on."""
@@ -69,6 +70,7 @@ class Stage(Section):
     precision: Literal["float32", "bfloat16"] = "float32"
     """Arithmetic of the matrix products in training; evaluation is always float32."""
     exits: Exits = Exits()
+    albert: Albert | None = None
     embeddings: Embeddings | None = None
     distil: Distil | None = None
     span: Span | None = None
@@ -121,9 +123,12 @@ def order_faults(stages: Sequence[Stage]) -> list[str]:
             faults.append(
                 f"{place}.distil: teacher {stage.distil.teacher!r} is no earlier stage ({known})"
             )
-        for step in ("span", "embeddings"):
+        for step in ("span", "embeddings", "albert"):
             if getattr(stage, step) is not None and any(getattr(s, step) for s in before):
                 faults.append(f"{place}.{step}: an earlier stage has fixed it already")
+        made = [s for s in before if s.span or s.prune or s.quantise or s.embeddings]
+        if stage.albert is not None and made:
+            faults.append(f"{place}.albert: comes before what stage {made[0].name} does to weights")
         if stage.quantise is None and any(s.quantise is not None for s in before):
             faults.append(f"{place}: trains on behind a quantise step without one of its own")
         shares = [s.prune.final_fraction or 0.0 for s in before if s.prune is not None]

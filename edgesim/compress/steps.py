@@ -58,6 +58,19 @@ class Embeddings(Section):
         return None if self.format is None else parse_format(self.format)
 
 
+class Albert(Section):
+    """An ALBERT in place of the BERT of the stage before, initialised from it."""
+
+    sharing: Literal["all", "ffn", "attention", "none"] = "all"
+    """What the applications of the layer have in common."""
+    applications: int = Field(default=12, ge=1)
+    """How often a layer is applied, each with an off-ramp behind it."""
+    embedding_size: int = Field(default=128, ge=1)
+    """Width of the factorised embedding tables."""
+    init_layer: int = Field(default=3, ge=1)
+    """BERT layer, from 1, whose weights the shared parts take."""
+
+
 class Distil(Section):
     """Distillation from an earlier stage of the chain (Hinton et al., 2015)."""
 

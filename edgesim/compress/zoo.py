@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from edgesim.compress.albert import share_parts
 from edgesim.compress.files import read_checked, write_whole
 from edgesim.compress.head_removal import apply_spans, spans_of, without_idle_heads
 from edgesim.compress.multi_exit import MultiExitClassifier
@@ -73,6 +74,12 @@ def weight_format(recipe: Recipe) -> WeightFormat:
     return WeightFormat(bits=stored.bits, exponent_bits=stored.exponent_bits)
 
 
+def sharing_of(recipe: Recipe) -> Any:
+    """What the layers of the recipe's ALBERT share; None where there is none to say."""
+    made = [stage.albert for stage in recipe.stages if stage.albert is not None]
+    return made[-1].sharing if made else None
+
+
 def save_zoo_model(
     model: MultiExitClassifier, recipe: Recipe, folder: Path, shared_folder: Path,
     *, tokenizer_path: Path, thresholds_nats: Mapping[str, float] | None = None,
@@ -103,6 +110,7 @@ def save_zoo_model(
         weights=_stored(WEIGHTS_FILE, packed_weights),
         embeddings=_stored("embeddings", packed_embeddings),
         tokenizer=_stored(TOKENIZER_FILE, tokenizer),
+        sharing=sharing_of(recipe),
         spans=spans_of(stored_model, recipe.task.max_tokens),
         thresholds_nats=dict(thresholds_nats or {}),
     )
@@ -142,6 +150,8 @@ def build_model(config: ZooConfig, tensors: Tensors, where: str) -> MultiExitCla
             add_pooling_layer=False,
             attn_implementation="sdpa",
         )
+        if config.sharing is not None:
+            share_parts(encoder, config.sharing)
         model = MultiExitClassifier(encoder, config.num_labels, config.pooling)
         if config.spans is not None:
             apply_spans(model, config.spans, config.max_tokens)

@@ -95,6 +95,8 @@ class ZooConfig(_Section):
     embeddings: StoredFile
     """Frozen embeddings, in the folder `shared` beside the model's folder."""
     tokenizer: StoredFile
+    sharing: Literal["all", "ffn", "attention", "none"] | None = None
+    """ALBERT only: what the applications of the layer have in common; absent is `all`."""
     spans: tuple[tuple[Positive | None, ...], ...] | None = None
     """Span of every head by attention module, heads that were turned off left out: a token sees
     those at a distance below the span; null sees the whole sentence. None: no head has a span."""
