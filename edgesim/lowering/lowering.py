@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from edgesim.errors import InputError
 from edgesim.ir.optrace import OpTrace
 from edgesim.lowering.assemble import TraceOptions, assemble
+from edgesim.lowering.idle_heads import without_idle_heads
 from edgesim.lowering.table import lower_calls
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ def lower(
 ) -> OpTrace:
     """The op trace of a module in evaluation mode, for one sentence of any length.
 
-    Calls whose result no output needs, such as an unused pooler, are not part of the trace.
+    Calls whose result no output needs, such as an unused pooler, are not part of the trace, nor
+    are heads whose mask hides every token.
 
     Parameters
     ----------
@@ -70,7 +72,8 @@ def _lower(model: Any, example_inputs: Any, options: TraceOptions) -> OpTrace:
         raise InputError(f"lower: got a {type(model).__name__}; allowed is a torch.nn.Module")
     graph, limit = capture(model, example_inputs)
     lowered = lower_calls(graph, options.model_class)
-    return assemble(lowered, graph.values, limit or UNLIMITED_TOKENS, options)
+    trace = assemble(lowered, graph.values, limit or UNLIMITED_TOKENS, options)
+    return without_idle_heads(trace)
 
 
 def _model_class(model: nn.Module) -> str:

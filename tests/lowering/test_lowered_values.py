@@ -151,3 +151,23 @@ def test_a_mask_over_token_distance_is_lowered_as_the_spans_of_its_heads() -> No
     trace = lower(banded([[1, 3, 48], [2, 2, 60]]))
     spans = [op.spans for op in trace.all_ops() if op.kind == "attention_scores"]
     assert spans == [(1, 3, None), (2, 2, None)]
+
+
+@pytest.mark.parametrize("rows", [[[0, 3, 48], [2, 0, 0]], [[0, 0, 0], [4, 48, 1]]])
+def test_heads_that_see_nothing_are_taken_out_of_the_trace(rows: list[list[int]]) -> None:
+    model = banded(rows)
+    trace = lower(model)
+    left = [op.num_heads for op in trace.all_ops() if op.kind == "attention_scores"]
+    assert left == [max(1, sum(span > 0 for span in row)) for row in rows]
+    size = HIDDEN // 3
+    for layer, heads in zip(("0", "1"), left, strict=True):
+        prefix = f"encoder.encoder.layer.{layer}.attention"
+        assert trace.values is not None
+        for part in ("query", "key", "value"):
+            assert trace.values[f"{prefix}.self.{part}.weight"].shape == (heads * size, HIDDEN)
+            assert trace.values[f"{prefix}.self.{part}.bias"].shape == (heads * size,)
+        assert trace.values[f"{prefix}.output.dense.weight"].shape == (HIDDEN, heads * size)
+    from edgesim.compress.head_removal import without_idle_heads
+
+    assert_same_outputs(trace, model, (1, 7, 48))
+    assert_same_outputs(lower(without_idle_heads(model)), model, (7,))
