@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +38,10 @@ class Snapshot:
 
     name: str
     adds: str
-    model: MultiExitClassifier
+    recipe_sha256: str
+    """Hash of the recipe up to it."""
+    make: Callable[[], MultiExitClassifier]
+    """Loads it."""
 
 
 def snapshots(recipe: Recipe, base: Path, work: Path) -> Iterator[Snapshot]:
@@ -48,13 +52,24 @@ def snapshots(recipe: Recipe, base: Path, work: Path) -> Iterator[Snapshot]:
     for index, stage in enumerate(recipe.stages):
         steps = [step for step in TECHNIQUES if getattr(stage, step) is not None]
         if index and stage.embeddings is not None:
-            before = load_stage(recipe, recipe.stages[index - 1].name, base, work)
-            prepare_embeddings(before, stage)
-            yield Snapshot("embeddings", TECHNIQUES["embeddings"], _smaller(before))
+            make = partial(_with_tables, recipe, index, base, work)
+            owner = recipe.stage_hash(index)
+            yield Snapshot("embeddings", TECHNIQUES["embeddings"], owner, make)
             steps.remove("embeddings")
         adds = ", ".join(TECHNIQUES[s] for s in steps if not _seen(recipe.stages[:index], s))
-        model = load_stage(recipe, stage.name, base, work)
-        yield Snapshot(stage.name, adds or "dense" if not index else adds, _smaller(model))
+        make = partial(_stage, recipe, stage.name, base, work)
+        fallback = "trained on" if index else "dense"
+        yield Snapshot(stage.name, adds or fallback, recipe.stage_hash(index), make)
+
+
+def _stage(recipe: Recipe, stage: str, base: Path, work: Path) -> MultiExitClassifier:
+    return _smaller(load_stage(recipe, stage, base, work))
+
+
+def _with_tables(recipe: Recipe, index: int, base: Path, work: Path) -> MultiExitClassifier:
+    before = load_stage(recipe, recipe.stages[index - 1].name, base, work)
+    prepare_embeddings(before, recipe.stages[index])
+    return _smaller(before)
 
 
 def _seen(stages: tuple[Stage, ...], step: str) -> bool:

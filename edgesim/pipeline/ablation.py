@@ -144,26 +144,39 @@ def build_ablation(folder: Path, data_dir: Path, work: Path, base: Path | None =
     assert data.dev.labels is not None
     out = folder / FOLDER
     out.mkdir(exist_ok=True)
-    rows = []
+    made = {row["name"]: row for row in _rows_so_far(out)}
+    rows: list[dict[str, Any]] = []
     for snapshot in snapshots(recipe, source, work):
         last = snapshot.name == recipe.stages[-1].name
+        found = made.get(snapshot.name)
+        if not last and found is not None and found["recipe_sha256"] == snapshot.recipe_sha256:
+            rows.append(found)
+            continue
+        model = snapshot.make()
         paths = [TRACE, WORKLOAD] if last else [
             f"{FOLDER}/{snapshot.name}.trace.npz", f"{FOLDER}/{snapshot.name}.workload.npz"
         ]  # fmt: skip
         if not last:
-            trace = lower(snapshot.model, name=snapshot.name, weight_format=number_format.name)
+            trace = lower(model, name=snapshot.name, weight_format=number_format.name)
             save_trace(trace, folder / paths[0])
             record(
-                snapshot.model, tokenizer, data.dev, name=f"{recipe.task.name} dev",
+                model, tokenizer, data.dev, name=f"{recipe.task.name} dev",
                 max_tokens=recipe.task.max_tokens, model_name=snapshot.name,
             ).save(folder / paths[1])  # fmt: skip
-        right = right_in_format(
-            snapshot.model, number_format, calibration, tokens, data.dev.labels
-        )  # fmt: skip
+        right = right_in_format(model, number_format, calibration, tokens, data.dev.labels)
         rows.append({
             "name": snapshot.name, "adds": snapshot.adds, "trace": paths[0], "workload": paths[1],
-            "accuracy_in_format": right / len(tokens),
+            "accuracy_in_format": right / len(tokens), "recipe_sha256": snapshot.recipe_sha256,
         })  # fmt: skip
-    content = {"schema_version": SCHEMA_VERSION, "format": number_format.name, "rows": rows}
-    with whole_file(out / ROWS_FILE) as partial:
-        partial.write_text(json.dumps(content, indent=1) + "\n")
+        content = {"schema_version": SCHEMA_VERSION, "format": number_format.name, "rows": rows}
+        with whole_file(out / ROWS_FILE) as partial:
+            partial.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def _rows_so_far(out: Path) -> list[dict[str, Any]]:
+    """Rows of an earlier, perhaps unfinished build; none where there is no readable one."""
+    try:
+        rows = json.loads((out / ROWS_FILE).read_text(encoding="utf-8"))["rows"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    return list(rows)
