@@ -10,7 +10,10 @@ from typing import Any
 
 from edgesim.errors import InputError
 
-OPTIONS = ("exit_threshold", "pad_to", "precision")
+OPTIONS = (
+    "exit_threshold", "exit_layer", "strategy", "latency_target_s", "latency_target_fraction",
+    "pad_to", "precision",
+)  # fmt: skip
 """Run options that an axis may be named after."""
 RESERVED = ("chip", "model", *OPTIONS)
 _QUANTITY = re.compile(r"^\s*([-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)\s*([A-Za-z/]*)\s*$")

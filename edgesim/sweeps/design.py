@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -16,6 +15,7 @@ from edgesim.pipeline.models import find_model
 from edgesim.sweeps.axis import OPTIONS, RESERVED, Axis, Setting, parse_axis
 from edgesim.sweeps.constraint import Constraint, parse_constraint
 from edgesim.sweeps.form import well_formed
+from edgesim.sweeps.options import option_faults, option_value
 from edgesim.sweeps.search import Search, parse_search
 from edgesim.sweeps.space import Space
 
@@ -72,11 +72,7 @@ class Design:
         for axis, value in zip(self.axes, choice, strict=True):
             chosen |= axis.setting(value)
         every = {**self.fixed, **chosen}
-        threshold = every.get("exit_threshold")
-        options = RunOptions(
-            None if threshold is None else float(threshold),
-            every.get("pad_to"), every.get("precision"),
-        )  # fmt: skip
+        options = RunOptions(**{name: option_value(name, every.get(name)) for name in OPTIONS})
         overrides = {path: value for path, value in every.items() if path not in RESERVED}
         return Point(
             chosen, every.get("model", self.model), str(every.get("chip", self.chip)), overrides,
@@ -193,7 +189,7 @@ def _value_faults(path: str, value: Any, templates: Mapping[str, ChipTemplate]) 
             return [f"model: {error}"]
         return []
     if path in OPTIONS:
-        return _option_faults(path, value)
+        return option_faults(path, value)
     lines = [
         line.removeprefix(f"override {path}: ")
         for template in templates.values()
@@ -203,19 +199,6 @@ def _value_faults(path: str, value: Any, templates: Mapping[str, ChipTemplate]) 
     if lines and near and "." not in path:
         lines = [f"no such path or run option; did you mean {near[0]!r}?"]
     return [line if line.startswith(path) else f"{path}: {line}" for line in dict.fromkeys(lines)]
-
-
-def _option_faults(name: str, value: Any) -> list[str]:
-    if value is None:
-        return []
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if name == "exit_threshold" and not (number and not math.isnan(value) and value >= 0):
-        return [f"exit_threshold: got {value!r}; nats of at least 0, or null for full depth"]
-    if name == "pad_to" and not (type(value) is int and value >= 1):
-        return [f"pad_to: got {value!r}; tokens of at least 1, or null for each sentence's own"]
-    if name == "precision" and not isinstance(value, str):
-        return [f"precision: got {value!r}; fp16 or fp32, of a GPU"]
-    return []
 
 
 def _grid_faults(space: Space, axes: Sequence[Axis]) -> list[str]:

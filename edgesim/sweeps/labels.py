@@ -6,6 +6,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from edgesim.ir.quantity import quantity_text
+from edgesim.sweeps.options import option_value
+
 MEDIA = {
     "reram_slc": "SLC", "reram_mlc2": "MLC2", "reram_mlc3": "MLC3", "lpddr4": "LPDDR4",
     "lpddr5": "LPDDR5", "stt_mram": "STT-MRAM", "pcm": "PCM", "fefet": "FeFET",
@@ -20,6 +23,17 @@ STORAGE = {
     "pcm": "PCM",
     "fefet": "FeFET",
 }
+ABSENT = {
+    "exit_threshold": "full depth", "exit_layer": "no fixed layer", "pad_to": "own S",
+    "strategy": "default strategy", "latency_target_s": "no target",
+    "latency_target_fraction": "no target",
+}  # fmt: skip
+"""What a run option that is not set is called."""
+SAID = {
+    "exit_threshold": "exit ", "exit_layer": "layer ", "pad_to": "S=", "strategy": "",
+    "latency_target_s": "target ", "latency_target_fraction": "target ",
+}  # fmt: skip
+MEANT = {"latency_target_fraction": " of full time"}
 
 
 def varying_paths(choices: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
@@ -66,10 +80,10 @@ def _part(path: str, value: Any, paths: Sequence[str]) -> str:
     room, _, rest = path.partition(".")
     if path == "pu.vector_size":
         return f"n={text}"
-    if path == "exit_threshold":
-        return "full depth" if value is None else f"exit {text}"
-    if path == "pad_to":
-        return "own S" if value is None else f"S={text}"
+    if path == "latency_target_s" and value is not None:
+        text = quantity_text(option_value(path, value), "s")
+    if path in ABSENT:
+        return ABSENT[path] if value is None else f"{SAID[path]}{text}{MEANT.get(path, '')}"
     if room == "placement":
         first = value[0] if isinstance(value, (list, tuple)) and value else value
         medium = MEDIA.get(str(first), text)

@@ -85,6 +85,11 @@ def test_a_trillion_points_are_refused_with_their_number() -> None:
         ({"axes": {"capacity": ["8 MiB"]}}, "did you mean 'storage.reram.capacity'"),
         ({"axes": {"exit_treshold": [0.1]}}, "did you mean 'exit_threshold'"),
         ({"axes": {"pu": [8]}}, "a section with vector_size"),
+        ({"axes": {"strategy": ["latency_aware"]}}, "one of no-exit, fixed, entropy, latency-"),
+        ({"axes": {"latency_target_s": ["50 mm"]}}, "allowed units of seconds"),
+        ({"axes": {"latency_target_s": [0]}}, "seconds above 0"),
+        ({"axes": {"latency_target_fraction": [-0.5]}}, "a share above 0"),
+        ({"axes": {"exit_layer": [1.5]}}, "a layer from 1"),
     ],
 )  # fmt: skip
 def test_a_part_of_the_wrong_form_or_size_is_named_with_what_to_write(

@@ -8,8 +8,10 @@ from unittest import mock
 import pandas as pd
 import pytest
 
+import edgesim as es
 from edgesim.cli import main
 from edgesim.plot.front import front_data
+from edgesim.sweeps.sentences import spread_subset
 
 SPACE = """\
 name: small
@@ -131,3 +133,24 @@ def test_a_picture_names_the_knee_and_the_ends_and_joins_equal_members() -> None
     data = front_data(frame, ["energy_j", "latency_s"])
     assert data["number"].tolist() == [1, 2, 3, 0, 0]
     assert data["label"].tolist()[2] == "c (+1 equal)"
+
+
+def test_strategy_and_latency_target_are_axes_with_the_figures_of_simulate() -> None:
+    model = es.find_model("minilm-sst2-ee")
+    sentences = spread_subset(model.workload(), 3)
+    axes = {"strategy": ["entropy", "latency-aware"], "latency_target_s": [None, "2 ms", 0.005]}
+    result = es.sweep(
+        es.Space(axes=axes, settings={"exit_threshold": 0.24}), model.trace(), workload=sentences,
+        executor="serial",
+    )  # fmt: skip
+    rows = result.frame.set_index("label")
+    alone = es.simulate(
+        model.trace(), es.load_chip("edgebert-n16"), workload=sentences,
+        exit_policy=es.EntropyExit(0.24), latency_target_s=0.002, strategy="latency-aware",
+    )  # fmt: skip
+    row = rows.loc["latency-aware, target 2.00 ms"]
+    assert alone.energy_j is not None
+    assert row["energy_j"] == alone.energy_j.value
+    assert row["latency_s"] == alone.latency_s.value
+    assert rows.loc["entropy, target 2.00 ms", "energy_j"] != row["energy_j"]
+    assert "needs a latency target" in rows.loc["latency-aware, no target", "reason"]
