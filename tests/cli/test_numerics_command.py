@@ -43,3 +43,14 @@ def test_the_shipped_model_is_calibrated_on_its_selection_slice() -> None:
     written = {op.output for op in trace.all_ops() if op.kind != "exit_check"}
     assert set(measured.tensors) == written
     assert trace.calibration == measured.origin
+
+
+def test_recorded_answers_of_the_shipped_model_are_those_of_the_default_chip() -> None:
+    from edgesim.hw.loader import load_chip
+    from edgesim.pipeline.arithmetic import answered
+    from edgesim.pipeline.models import find_model
+
+    folder = find_model(MODEL)
+    stored = folder.workload("chip")
+    assert stored.arithmetic == "chip"
+    assert answered(folder.trace(), load_chip("edgebert-n16"), stored, "chip")[0] is stored
