@@ -15,11 +15,13 @@ from edgesim.ir.eventlog import EventRecorder
 from edgesim.ir.interval import Interval
 from edgesim.ir.run import Segment, SimulationRun
 from edgesim.numerics.formats import format_bits
+from edgesim.pipeline.power_on import power_on
 from edgesim.sim.counts import product_counts
 from edgesim.sim.op_cycles import op_cycles
 from edgesim.tech import interpolate
 from edgesim.units import period_ticks
-from edgesim.validation.bench import Bench
+from edgesim.validation.bench import TABLE_DENSITY, Bench
+from edgesim.validation.entropies import PADDED_TOKENS
 from edgesim.validation.executed_rows import executed_folder
 from edgesim.validation.figure import Figure
 from edgesim.validation.verdict import Simulated
@@ -125,9 +127,21 @@ def layer_cycles(bench: Bench) -> Simulated:
     return Simulated(sum(count * one[name] for name, count in counts.items()))
 
 
+def power_on_ratio(bench: Bench, case: str, start: str, quantity: str) -> Simulated:
+    """Time or energy of a fetch from LPDDR4 at power-on over reading ReRAM in place."""
+    key = f"{case} {start}"
+    found = power_on(
+        bench.albert(0.5, TABLE_DENSITY), bench.chip("edgebert-n16"), pad_to=PADDED_TOKENS,
+        technology=bench.technology,
+    )  # fmt: skip
+    row = {f"{row.case} {row.start}": row for row in found.rows}[key]
+    return Simulated.of(row.time_ratio if quantity == "time" else row.energy_ratio)
+
+
 MEASURES: dict[str, Callable[..., Any]] = {
     measure.__name__: measure
     for measure in (
         entry, sram_pj_per_bit, busy_array_fj_per_flop, mapped_product, layer_cycles,
+        power_on_ratio,
     )
 }  # fmt: skip
