@@ -34,7 +34,7 @@ def test_the_smoke_run_leaves_a_whole_loadable_folder(smoke_result: CompressResu
     assert names == {
         "config.json", "model.safetensors", "tokenizer.json", "recipe.yaml", "selection_rows.txt",
         "dev_workload.npz", "evaluation.json", "card.md", "token_counts.npz",
-        "demo_sentences.tsv",
+        "demo_sentences.tsv", "selection_workload.npz",
     }  # fmt: skip
     assert len(load_zoo_model(folder).ramps) == 3
     assert json.loads((folder / "evaluation.json").read_text()) == smoke_result.evaluation

@@ -157,7 +157,7 @@ def test_a_trace_alone_exits_and_files_of_programs_cannot_be_timed(
     stored = es.find_model(model).path / "trace.npz"
     for arguments, words in (
         (["run", str(stored), "--pad-to", "8"], "a trace has no weights"),
-        (["run", model, "--exit-threshold", "0.2"], "leave the exit threshold out"),
+        (["run", model, "--exit-threshold", "0.2"], "leave the exit options out"),
     ):
         assert main([*arguments, "--chip", "host-cpu"]) == 2
         assert words in capsys.readouterr().err
