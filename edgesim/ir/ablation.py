@@ -22,7 +22,7 @@ class AblationRow:
     """Over the heads of the first row; removed heads count 0, whole sentences the longest one."""
     num_heads_off: int
     stored_bytes: int
-    """Codes of all weights, and a bit of mask per element where a tensor has zeros."""
+    """Codes of all weights, packed with a bit of mask per element where that takes less."""
     float32_ratio: float
     """Bytes of the first row's weights in float32 over `stored_bytes`."""
     latency_s: float

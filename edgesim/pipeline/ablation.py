@@ -100,7 +100,7 @@ def _trace_figures(trace: OpTrace, first: OpTrace, longest: int) -> dict[str, An
         count = tensor.num_elements(0)
         size[tensor.tensor_class] = size.get(tensor.tensor_class, 0) + count
         kept[tensor.tensor_class] = kept.get(tensor.tensor_class, 0) + count * tensor.density
-        stored_bits += 8 * count * tensor.density + (count if tensor.density < 1 else 0)
+        stored_bits += min(8 * count, 8 * count * tensor.density + count)
     spans, all_heads = _spans(trace, longest), len(_spans(first, longest))
     whole = sum(t.num_elements(0) for t in first.tensors.values() if t.tensor_class != "activation")
     zeros = {name: 1 - kept[name] / size[name] for name in size}
