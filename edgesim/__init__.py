@@ -12,6 +12,9 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "lower": ("edgesim.pipeline.models", "lower_model"),
+    "FaultConditions": ("edgesim.pipeline.faults", "FaultConditions"),
+    "fault_study": ("edgesim.pipeline.faults", "fault_study"),
+    "format_study": ("edgesim.pipeline.formats", "format_study"),
     "find_model": ("edgesim.pipeline.models", "find_model"),
     "open_model": ("edgesim.pipeline.models", "open_model"),
     "calibrate": ("edgesim.pipeline.calibrate", "calibrate"),
@@ -39,6 +42,7 @@ __all__ = [
     "EdgesimError",
     "EntropyExit",
     "ExitPredictor",
+    "FaultConditions",
     "FixedExit",
     "ForecastExit",
     "SimResult",
@@ -48,7 +52,9 @@ __all__ = [
     "calibrate",
     "chip_names",
     "compare",
+    "fault_study",
     "find_model",
+    "format_study",
     "load_chip",
     "load_technology",
     "load_trace",
@@ -75,6 +81,9 @@ if TYPE_CHECKING:
     from edgesim.ir.trace_file import save_trace as save_trace
     from edgesim.ir.workload import Workload as Workload
     from edgesim.pipeline.calibrate import calibrate as calibrate
+    from edgesim.pipeline.faults import FaultConditions as FaultConditions
+    from edgesim.pipeline.faults import fault_study as fault_study
+    from edgesim.pipeline.formats import format_study as format_study
     from edgesim.pipeline.models import find_model as find_model
     from edgesim.pipeline.models import lower_model as lower
     from edgesim.pipeline.models import open_model as open_model

@@ -20,10 +20,9 @@ def add_formats(commands: Any) -> None:
         help="a zoo folder or name of a shipped model; or a safetensors file, for errors alone",
     )  # fmt: skip
     parser.add_argument(
-        "--work", metavar="DIR", help="take the weights of a training stage: its work folder"
-    )
-    parser.add_argument("--stage", default="dense", metavar="NAME", help="default: dense")
-    parser.add_argument("--base", metavar="DIR", help="folder of the pretrained base")
+        "--weights", metavar="FILE",
+        help="take the weights of a training stage, such as build/compress/NAME/dense.safetensors",
+    )  # fmt: skip
     parser.add_argument("--data", metavar="DIR", help="measure accuracy on DIR/TASK/dev.tsv")
     parser.add_argument("--widths", nargs="+", type=int, default=[4, 5, 6, 7, 8], metavar="BITS")
     parser.add_argument(
@@ -43,8 +42,7 @@ def _formats(chosen: argparse.Namespace) -> None:
     if chosen.output and not Path(chosen.output).resolve().parent.is_dir():
         raise InputError(f"{chosen.output}: its parent folder does not exist")
     study = format_study(
-        chosen.model, work=Path(chosen.work) if chosen.work else None, stage=chosen.stage,
-        base=Path(chosen.base) if chosen.base else None,
+        chosen.model, weights_file=Path(chosen.weights) if chosen.weights else None,
         data_dir=Path(chosen.data) if chosen.data else None, widths=tuple(chosen.widths),
         every_parameter=chosen.every_parameter,
     )  # fmt: skip
@@ -61,8 +59,8 @@ def _formats(chosen: argparse.Namespace) -> None:
 def _command(chosen: argparse.Namespace) -> str:
     """The command that makes the study again; folders of this machine stand as DIR."""
     words = ["edgesim", "formats", chosen.model]
-    if chosen.work:
-        words += ["--work", "DIR", "--stage", chosen.stage]
+    if chosen.weights:
+        words += ["--weights", f"WORK/{Path(chosen.weights).name}"]
     if chosen.data:
         words += ["--data", "DIR"]
     words += ["--widths", *map(str, chosen.widths)]

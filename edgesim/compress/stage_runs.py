@@ -1,4 +1,4 @@
-"""Weights of a zoo model or a training stage of its recipe, and their answers to the dev rows."""
+"""Weights of a zoo model, stored or from a training stage, and their answers to the dev rows."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
 
 from edgesim.compress.altered_weights import SentenceRuns, labelled_runs
 from edgesim.compress.assessment import EVALUATION_FILE, load_evaluation, read_predictions
-from edgesim.compress.base import find_base
-from edgesim.compress.build import load_stage
 from edgesim.compress.files import file_sha256
 from edgesim.compress.multi_exit import MultiExitClassifier
 from edgesim.compress.recipe import Recipe, load_recipe
 from edgesim.compress.text import read_tsv
-from edgesim.compress.zoo import load_zoo_model
+from edgesim.compress.zoo import build_model, load_zoo_model
 from edgesim.compress.zoo_config import load_zoo_config
 from edgesim.errors import InputError
 
@@ -45,38 +45,41 @@ def zoo_weights(folder: Path) -> SourceWeights:
     return SourceWeights(folder.name, config.weights.sha256, load_zoo_model(folder), (note,))
 
 
-def stage_weights(folder: Path, work: Path, stage: str, base: Path | None) -> SourceWeights:
-    """The weights as a finished stage of the folder's recipe left them in a work folder."""
-    recipe = load_recipe(folder / "recipe.yaml")
-    names = [known.name for known in recipe.stages]
-    if stage not in names:
-        raise InputError(f"stage {stage!r}: {recipe.name} has {', '.join(names)}")
-    model = load_stage(recipe, stage, find_base(recipe.base, base), work)
-    digest = file_sha256(work / f"{stage}.safetensors")
-    return SourceWeights(
-        f"{recipe.name}, stage {stage}", digest, model, _training_notes(recipe, work, stage)
-    )
-
-
-def _training_notes(recipe: Recipe, work: Path, stage: str) -> tuple[str, ...]:
-    """The precision that the stage was trained in, and the recipe's where it is another."""
-    wanted = next(known.precision for known in recipe.stages if known.name == stage)
+def file_weights(folder: Path, path: Path) -> SourceWeights:
+    """Weights in a safetensors file, such as a training stage leaves, for a folder's model."""
     try:
-        stages = json.loads((work / "recipe.json").read_text(encoding="utf-8"))["stages"]
-        used = next(known["precision"] for known in stages if known["name"] == stage)
+        tensors = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path}: no readable safetensors file ({error})") from None
+    model = build_model(load_zoo_config(folder), tensors, str(path))
+    notes = _training_notes(load_recipe(folder / "recipe.yaml"), path)
+    return SourceWeights(f"{folder.name}, {path.stem}", file_sha256(path), model, notes)
+
+
+def _training_notes(recipe: Recipe, path: Path) -> tuple[str, ...]:
+    """The precision that a stage's file was trained in, and the recipe's where it is another."""
+    wanted = {stage.name: stage.precision for stage in recipe.stages}.get(path.stem)
+    try:
+        stages = json.loads(path.with_name("recipe.json").read_text(encoding="utf-8"))["stages"]
+        used = next(stage["precision"] for stage in stages if stage["name"] == path.stem)
     except (OSError, ValueError, KeyError, StopIteration, TypeError):
-        return ("the work folder does not say how the stage was trained",)
+        return ("nothing beside the file says how its weights were trained",)
     if used == wanted:
-        return (f"stage {stage} trained by the recipe, in {used}",)
+        return (f"stage {path.stem} of the recipe, trained in {used}",)
     return (
-        f"stage {stage} trained by the recipe but in {used}, where the recipe says {wanted}: not "
+        f"stage {path.stem} of the recipe, trained in {used} where the recipe says {wanted}: not "
         "bit for bit the weights that the shipped model was compressed from",
     )
 
 
+def task_name(folder: Path) -> str:
+    """The task of a zoo folder's recipe, such as `sst2`."""
+    return load_recipe(folder / "recipe.yaml").task.name
+
+
 def dev_runs(folder: Path, model: MultiExitClassifier, data_dir: Path) -> SentenceRuns:
     """The model over DATA/task/dev.tsv."""
-    path = data_dir / load_recipe(folder / "recipe.yaml").task.name / "dev.tsv"
+    path = data_dir / task_name(folder) / "dev.tsv"
     return labelled_runs(folder, model, read_tsv(path), str(path))
 
 

@@ -22,16 +22,15 @@ Weights = Mapping[str, NDArray[np.float32]]
 
 
 def format_study(
-    model: str | Path, *, work: Path | None = None, stage: str = "dense",
-    base: Path | None = None, data_dir: Path | None = None, widths: Sequence[int] = WIDTHS,
-    every_parameter: bool = False,
+    model: str | Path, *, weights_file: Path | None = None, data_dir: Path | None = None,
+    widths: Sequence[int] = WIDTHS, every_parameter: bool = False,
 ) -> FormatStudy:  # fmt: skip
     """Round the weights of a model to every family and width, each tensor with a parameter.
 
-    With `work`, the weights are those that a stage of the model's recipe left in that folder, else
-    those that the zoo stores. With `data_dir`, each row is run over DATA/task/dev.tsv too. A model
-    may also be a safetensors file, for errors alone. Matrices are rounded; with `every_parameter`
-    biases and layer-norm parameters too.
+    The weights are those of `weights_file`, such as a stage of the model's recipe leaves in its
+    work folder, else those that the zoo stores. With `data_dir`, each row is run over
+    DATA/task/dev.tsv too. A model may also be a safetensors file, for errors alone. Matrices are
+    rounded; with `every_parameter` biases and layer-norm parameters too.
     """
     if not widths or min(widths) < 3 or max(widths) > 16:
         raise InputError(f"widths {list(widths)}: allowed are 3 to 16 bits")
@@ -42,8 +41,8 @@ def format_study(
     folder = find_model(model).path
     source = (
         stage_runs.zoo_weights(folder)
-        if work is None
-        else stage_runs.stage_weights(folder, work, stage, base)
+        if weights_file is None
+        else stage_runs.file_weights(folder, weights_file)
     )
     weights = _chosen(source.tensors, every_parameter)
     runs = None
@@ -56,7 +55,7 @@ def format_study(
     return FormatStudy(
         weights=source.name, sha256=source.sha256, notes=notes, num_tensors=len(weights),
         num_weights=sum(tensor.size for tensor in weights.values()),
-        text=None if data_dir is None else f"{folder.name} dev",
+        text=None if data_dir is None else f"{stage_runs.task_name(folder)} dev",
         num_sentences=None if runs is None else len(runs.labels),
         correct=None if runs is None else int(_right(runs, runs.logits).sum()), rows=rows,
     )  # fmt: skip

@@ -30,7 +30,7 @@ def test_it_writes_a_table_of_a_file_of_weights(
     [
         (["nowhere"], "nowhere"),
         (["--widths", "1"], "3 to 16"),
-        (["--stage", "fancy", "--work", "x"], "has dense, compressed"),
+        (["--weights", "absent.safetensors"], "no readable safetensors"),
         (["absent.safetensors"], "no readable safetensors"),
         (["-o", "/nowhere/at/all"], "parent folder"),
     ],

@@ -113,9 +113,14 @@ def test_notes_say_when_a_stage_was_trained_in_another_precision(tmp_path: Path)
     for precision, words in (("float32", "recipe says bfloat16"), ("bfloat16", "in bfloat16")):
         stages = [{"name": "dense", "precision": precision}]
         (tmp_path / "recipe.json").write_text(json.dumps({"stages": stages}))
-        assert words in _training_notes(recipe, tmp_path, "dense")[0]
+        assert words in _training_notes(recipe, tmp_path / "dense.safetensors")[0]
     (tmp_path / "recipe.json").write_text("[]")
-    assert "does not say" in _training_notes(recipe, tmp_path, "dense")[0]
+    assert "nothing beside" in _training_notes(recipe, tmp_path / "dense.safetensors")[0]
+
+
+def test_weights_of_another_model_are_refused_by_name(weights_file: Path) -> None:
+    with pytest.raises(InputError, match="w0 is unknown"):
+        format_study("minilm-sst2-ee", weights_file=weights_file)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +129,7 @@ def test_notes_say_when_a_stage_was_trained_in_another_precision(tmp_path: Path)
         ({"widths": (2,)}, "3 to 16 bits"),
         ({"widths": ()}, "3 to 16 bits"),
         ({"model": "nowhere.safetensors"}, "no readable safetensors file"),
-        ({"work": Path("nowhere"), "stage": "fancy"}, "dense, compressed"),
+        ({"weights_file": Path("nowhere.safetensors")}, "no readable safetensors file"),
     ],
 )
 def test_what_cannot_be_asked_is_refused(asked: dict[str, object], words: str) -> None:
