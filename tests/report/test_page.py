@@ -20,7 +20,6 @@ from edgesim.report.run_page import run_page
 from edgesim.sweeps.outcome import SweepResult
 from edgesim.sweeps.page import default_objectives, sweep_page
 
-pytest.importorskip("bokeh", reason="the extra edgesim[report] is not installed")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
