@@ -44,7 +44,7 @@ class _CleanProcess(SpawnProcess):
 
     @staticmethod
     def _Popen(process_obj: Any) -> Any:  # noqa: N802
-        with _main_hidden():
+        with _main_hidden(), _interrupts_blocked():
             return SpawnProcess._Popen(process_obj)
 
 
@@ -60,6 +60,16 @@ def _main_hidden() -> Iterator[None]:
         yield
     finally:
         sys.modules["__main__"] = main
+
+
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """A process that starts meanwhile inherits the block: Ctrl-C is the parent's from the start."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Pool:
