@@ -35,7 +35,8 @@ def test_it_runs_on_few_points(path: Path, tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(FOLDER.parent), *_python_path()]))
     notebook = nbformat.read(path, as_version=4)
-    _execute(notebook, tmp_path)
+    where = {"metadata": {"path": str(tmp_path)}}
+    nbclient.NotebookClient(notebook, timeout=300, resources=where).execute()
     assert re.search(r"\d+ (points|runs) ", _text(notebook))
 
 
@@ -54,17 +55,6 @@ def test_what_is_committed_is_executed_small_and_of_no_machine(path: Path) -> No
     prose = "".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     for part in ("**Question.**", "**Method.**", "## Decision", "| conclusion | assumption"):
         assert part in prose
-
-
-def _execute(notebook: Any, folder: Path) -> None:
-    """Run all cells; once more where another process took a port that the kernel had chosen."""
-    where = {"metadata": {"path": str(folder)}}
-    try:
-        nbclient.NotebookClient(notebook, timeout=300, resources=where).execute()
-    except RuntimeError as error:
-        if "Kernel died before replying" not in str(error):
-            raise
-        nbclient.NotebookClient(notebook, timeout=300, resources=where).execute()
 
 
 def _python_path() -> list[str]:
