@@ -14,6 +14,10 @@ def add_lower(commands: Any) -> None:
     parser = commands.add_parser("lower", help="lower a model to an op trace")
     parser.add_argument("model", help=MODEL_HELP)
     parser.add_argument("-o", "--output", required=True, metavar="TRACE", help="such as t.npz")
+    parser.add_argument(
+        "--keep-output-projection", action="store_true",
+        help="at full width where heads that see nothing are taken out",
+    )  # fmt: skip
     json_option(parser)
     parser.set_defaults(run=_lower)
 
@@ -62,7 +66,7 @@ def _lower(chosen: argparse.Namespace) -> None:
     from edgesim.ir.trace_file import save_trace
     from edgesim.pipeline.models import open_model
 
-    trace = open_model(chosen.model).lower()
+    trace = open_model(chosen.model).lower(chosen.keep_output_projection)
     save_trace(trace, Path(chosen.output))
     facts = {
         "trace": chosen.output, "model": trace.name, "model_class": trace.model_class,

@@ -14,6 +14,7 @@ from edgesim.errors import InputError
 from edgesim.functional.activations import FUNCTIONS
 from edgesim.functional.batch import Batch, batches
 from edgesim.functional.execution import execute_batch
+from edgesim.functional.heads import side_by_side
 from edgesim.functional.visibility import visible_keys
 from edgesim.ir import ops
 from edgesim.ir.optrace import OpTrace
@@ -123,7 +124,7 @@ class Float32Arithmetic:
         count, _, length = turned.shape
         by_head = turned.reshape(count, op.num_heads, op.head_size, length).astype(np.float64)
         product = shares.astype(np.float64) @ by_head.swapaxes(-1, -2)
-        return product.transpose(0, 2, 1, 3).reshape(count, length, -1)
+        return np.asarray(side_by_side(op, product))
 
     def pool(self, op: ops.Pool, batch: Batch, x: Array) -> NDArray[np.floating]:
         """Mean over the rows that are no padding, or the first row."""

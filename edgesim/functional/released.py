@@ -24,6 +24,7 @@ from edgesim.errors import InputError
 from edgesim.functional import hls
 from edgesim.functional.activations import FUNCTIONS
 from edgesim.functional.batch import Batch
+from edgesim.functional.heads import side_by_side
 from edgesim.functional.hls import array, codes, words
 from edgesim.ir import ops
 from edgesim.ir.optrace import OpTrace
@@ -166,8 +167,7 @@ class ReleasedArithmetic:
         count, _, length = turned.codes.shape
         right = _integers(turned.codes).reshape(count, op.num_heads, op.head_size, length)
         sums = _wrapped(_integers(shares.codes) @ right.swapaxes(-1, -2))
-        joined = sums.transpose(0, 2, 1, 3).reshape(count, length, -1)
-        return self._write_back(op, joined, shares.register + turned.register, 0, False)
+        return self._write_back(op, side_by_side(op, sums), shares.register + turned.register, 0, False)
 
     # the special function unit -------------------------------------------------------------------
 

@@ -74,6 +74,8 @@ class PuSpec(Section):
     """Register stages from operand fetch to encoder, paid once per command."""
     activation_functions: tuple[Literal["relu", "gelu", "gelu_new", "tanh"], ...]
     """Functions applied behind the accumulator as it drains."""
+    outside_band: Literal["computed", "skipped"] = "computed"
+    """Tiles of scores and context that no token pair within the head's span lies in."""
 
 
 class SfuProgram(Section):
@@ -281,6 +283,8 @@ class AcceleratorSpec(Section):
                 operand_tile_buffers=self.pu.operand_tile_buffers,
             )
         )
+        if self.artifact is not None and self.pu.outside_band == "skipped":
+            faults.append("pu.outside_band: got 'skipped'; the released array computes every tile")
         if self.silicon is not None and self.artifact is None:
             faults.append("silicon: copies belong to transfers command by command; add artifact")
         if faults:

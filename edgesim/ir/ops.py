@@ -88,6 +88,14 @@ class AttentionContext(Op):
     kind: ClassVar[str] = "attention_context"
     num_heads: int
     head_size: int
+    present: tuple[bool, ...] = ()
+    """For every head of the output whether it is one of the `num_heads`; the others' columns are
+    zero. Empty: the output holds the `num_heads` alone."""
+
+    @property
+    def present_fraction(self) -> float:
+        """Share of the output's columns that the op computes."""
+        return self.num_heads / len(self.present) if self.present else 1.0
 
 
 @dataclass(frozen=True)

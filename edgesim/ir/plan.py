@@ -9,8 +9,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from edgesim.ir.band import band_columns, band_pairs
 from edgesim.ir.optrace import OpTrace
 from edgesim.ir.program import OpProgram
+from edgesim.units import ceil_div
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,15 @@ class Spill:
     """Bits moved by one full pass over the tensor."""
     passes: int
     """How often the op moves the tensor."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Rows that the array takes through equally many columns and reduction elements."""
+
+    rows: int
+    columns: int
+    reduction: int
 
 
 @dataclass(frozen=True)
@@ -74,8 +85,40 @@ class PlannedOp:
     input_null_fraction: float = 0.0
     second_density: float = 1.0
     output_density: float = 1.0
+    bands: tuple[int | None, ...] = ()
+    """Span of each repeat where the array leaves out the tiles beyond it; empty where it computes
+    all of them."""
     moved_bits: int | None = None
     """Storage bits that the op's command list moves; None follows from chunks and spills."""
+
+    def pieces(self, vector_size: int, repeat: int = 0) -> tuple[Piece, ...]:
+        """What the array computes of one repeat, in order: row blocks, or tile rows of a band."""
+        span = self.bands[repeat] if self.bands else None
+        if span is None or span >= self.rows:
+            return tuple(Piece(rows, self.columns, self.reduction) for rows in self.row_blocks)
+        found = []
+        for tile_row in range(ceil_div(self.rows, vector_size)):
+            rows = min(vector_size, self.rows - tile_row * vector_size)
+            first, stop = band_columns(tile_row, self.rows, span, vector_size)
+            scores = self.kind == "attention_scores"
+            found.append(
+                Piece(rows, stop - first, self.reduction)
+                if scores
+                else Piece(rows, self.columns, stop - first)
+            )
+        return tuple(found)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of all repeats, padding left out, zeros included.
+
+        Of a band the pairs that see each other.
+        """
+        if not self.bands:
+            return self.rows * self.reduction * self.columns * self.repeats
+        size = self.reduction if self.kind == "attention_scores" else self.columns
+        spans = (self.rows if span is None else span for span in self.bands)
+        return size * sum(band_pairs(self.rows, span) for span in spans)
 
     @property
     def weight_passes(self) -> int:

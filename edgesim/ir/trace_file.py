@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ def _op_to_json(op: Op) -> dict[str, Any]:
     record: dict[str, Any] = {"kind": op.kind}
     for entry in fields(op):
         value = getattr(op, entry.name)
+        if entry.default is not MISSING and value == entry.default:
+            continue
         record[entry.name] = list(value) if isinstance(value, tuple) else value
     return record
 

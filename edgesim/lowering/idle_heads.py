@@ -1,5 +1,5 @@
 """Heads of span 0 taken out of a trace: their rows, their share of scores and context, and their
-columns of the output projection. The logits stay the same."""
+columns of the output projection unless that is kept whole. The logits stay the same."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from edgesim.ir.optrace import Layer, OpTrace, Tensor
 from edgesim.ir.size import Size
 
 Kept = NDArray[np.int64]
+WIDEST_VECTOR = 64
+"""Elements of the longest vector that an array of a chip can have."""
 
 
 @dataclass
@@ -26,10 +28,15 @@ class _Changes:
     cleared: set[str] = field(default_factory=set)
     """Weights whose columns are all zero, as the head behind them sees nothing."""
     shapes: dict[str, tuple[Size, ...]] = field(default_factory=dict)
+    zeros: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """Share of an activation's columns that can be other than zero, and of its zero vectors."""
 
 
-def without_idle_heads(trace: OpTrace) -> OpTrace:
+def without_idle_heads(trace: OpTrace, keep_output_projection: bool = False) -> OpTrace:
     """The trace without heads that see nothing; the same trace where there are none.
+
+    With `keep_output_projection` the product behind the context stays as wide as the model was
+    trained, over zeros where heads are gone: what a chip computes that only skips heads.
 
     Where all heads of an attention are off its first one stays with span 1, and the output
     projection is zero. An attention whose operands are not products of their own, or whose weights
@@ -51,7 +58,7 @@ def without_idle_heads(trace: OpTrace) -> OpTrace:
     uses = _uses(planned)
     for plan in planned:
         if all(len({p.keep for p in uses[name]}) == 1 for name in plan.weights):
-            _apply(plan, changes)
+            _apply(plan, changes, keep_output_projection)
     return _changed(trace, changes) if changes.ops else trace
 
 
@@ -112,7 +119,7 @@ def _uses(planned: list[_Plan]) -> dict[str, list[_Plan]]:
     return uses
 
 
-def _apply(plan: _Plan, changes: _Changes) -> None:
+def _apply(plan: _Plan, changes: _Changes, whole_projection: bool) -> None:
     scores, size = plan.scores, plan.scores.head_size
     off = all(span == 0 for span in scores.spans)
     if not off and len(plan.keep) == scores.num_heads:
@@ -122,20 +129,34 @@ def _apply(plan: _Plan, changes: _Changes) -> None:
     count, width = Size(len(heads)), Size(len(elements))
     spans = (1,) if off else tuple(scores.spans[head] for head in plan.keep)
     changes.ops[scores.name] = replace(scores, num_heads=len(heads), spans=spans)
-    changes.ops[plan.context.name] = replace(plan.context, num_heads=len(heads))
+    context = replace(plan.context, num_heads=len(heads))
+    if whole_projection:
+        kept = tuple(head in plan.keep for head in range(scores.num_heads))
+        context = replace(context, present=kept)
+        changes.zeros[context.output] = (len(heads) / scores.num_heads, _null_vectors(kept, size))
+    else:
+        changes.columns[plan.projection.weight] = elements
+        changes.shapes[context.output] = (Size(per_token=1), width)
+    changes.ops[context.name] = context
     for op in plan.products:
         changes.shapes[op.output] = (Size(per_token=1), width)
         for name in op.weights:
             changes.rows[name] = elements
-    changes.columns[plan.projection.weight] = elements
     if off:
         changes.cleared.add(plan.projection.weight)
     square = (count, Size(per_token=1), Size(per_token=1))
     changes.shapes |= {
         scores.output: square, plan.softmax.output: square,
         plan.relayout.output: (width, Size(per_token=1)),
-        plan.context.output: (Size(per_token=1), width),
     }  # fmt: skip
+
+
+def _null_vectors(kept: tuple[bool, ...], size: int) -> float:
+    """Share of vectors without a column of a head that stays, for the widest array and so for all
+    narrower ones."""
+    columns = np.repeat(kept, size)
+    starts = np.arange(0, len(columns), WIDEST_VECTOR)
+    return float(1 - np.logical_or.reduceat(columns, starts).mean())
 
 
 def _changed(trace: OpTrace, changes: _Changes) -> OpTrace:
@@ -145,10 +166,10 @@ def _changed(trace: OpTrace, changes: _Changes) -> OpTrace:
         values[name] = values[name][rows]
     for name, columns in changes.columns.items():
         values[name] = values[name][:, columns]
-        if name in changes.cleared:
-            values[name] = np.zeros_like(values[name])
     masks, tensors = dict(trace.masks), dict(trace.tensors)
-    for name in (*changes.rows, *changes.columns):
+    for name in changes.cleared:
+        values[name] = np.zeros_like(values[name])
+    for name in dict.fromkeys((*changes.rows, *changes.columns, *changes.cleared)):
         value = np.ascontiguousarray(values[name])
         value.setflags(write=False)
         values[name] = value
@@ -158,6 +179,8 @@ def _changed(trace: OpTrace, changes: _Changes) -> OpTrace:
         tensors[name] = _weight(tensors[name], value)
     for name, shape in changes.shapes.items():
         tensors[name] = replace(tensors[name], shape=shape)
+    for name, (share, null) in changes.zeros.items():
+        tensors[name] = replace(tensors[name], density=share, null_vector_fraction=null)
     layers = tuple(
         Layer(x.index, tuple(changes.ops.get(op.name, op) for op in x.ops), x.ramp)
         for x in trace.layers

@@ -29,11 +29,13 @@ def lower(
     weight_format: str | None = None,
     activation_format: str | None = None,
     token_counts: NDArray[np.int64] | None = None,
+    keep_output_projection: bool = False,
 ) -> OpTrace:
     """The op trace of a module in evaluation mode, for one sentence of any length.
 
     Calls whose result no output needs, such as an unused pooler, are not part of the trace, nor
-    are heads whose mask hides every token.
+    are heads whose mask hides every token: their rows of query, key and value, their scores,
+    softmax and context, and their columns of the output projection.
 
     Parameters
     ----------
@@ -52,6 +54,8 @@ def lower(
         Number formats such as `adaptivfloat<8,3>`; None leaves the choice to the chip.
     token_counts
         Occurrences of each token id in training text, (vocabulary,).
+    keep_output_projection
+        Leave the product behind attention at full width where heads are taken out.
 
     Raises LoweringError that names every operation not understood, with its module path, and
     InputError for inputs of unknown meaning and for weights with NaN or infinity.
@@ -60,7 +64,7 @@ def lower(
         name=name, model_class=_model_class(model), weight_format=weight_format,
         activation_format=activation_format, token_counts=token_counts,
     )  # fmt: skip
-    return _lower(model, example_inputs, options)
+    return without_idle_heads(_lower(model, example_inputs, options), keep_output_projection)
 
 
 def _lower(model: Any, example_inputs: Any, options: TraceOptions) -> OpTrace:
@@ -72,8 +76,7 @@ def _lower(model: Any, example_inputs: Any, options: TraceOptions) -> OpTrace:
         raise InputError(f"lower: got a {type(model).__name__}; allowed is a torch.nn.Module")
     graph, limit = capture(model, example_inputs)
     lowered = lower_calls(graph, options.model_class)
-    trace = assemble(lowered, graph.values, limit or UNLIMITED_TOKENS, options)
-    return without_idle_heads(trace)
+    return assemble(lowered, graph.values, limit or UNLIMITED_TOKENS, options)
 
 
 def _model_class(model: nn.Module) -> str:

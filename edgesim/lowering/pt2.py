@@ -19,6 +19,7 @@ from edgesim.ir.optrace import OpTrace
 from edgesim.lowering.assemble import TraceOptions, assemble
 from edgesim.lowering.capture import capture_program
 from edgesim.lowering.example import ExampleInputs, kind_of
+from edgesim.lowering.idle_heads import without_idle_heads
 from edgesim.lowering.lowering import UNLIMITED_TOKENS
 from edgesim.lowering.pt2_check import check_archive
 from edgesim.lowering.table import lower_calls
@@ -26,7 +27,9 @@ from edgesim.lowering.table import lower_calls
 _MAX_LIMIT = 2**31
 
 
-def lower_pt2(path: Path, name: str | None = None) -> OpTrace:
+def lower_pt2(
+    path: Path, name: str | None = None, keep_output_projection: bool = False
+) -> OpTrace:
     """The op trace of an archive of `torch.export.save`, batch 1 and dynamic length.
 
     The archive is checked before torch reads it, see `pt2_check`; the program is not run. Raises
@@ -39,7 +42,8 @@ def lower_pt2(path: Path, name: str | None = None) -> OpTrace:
     model_class = _model_class(program)
     options = TraceOptions(name=name or path.stem, model_class=model_class)
     limit = example.max_tokens or UNLIMITED_TOKENS
-    return assemble(lower_calls(graph, model_class), graph.values, limit, options)
+    trace = assemble(lower_calls(graph, model_class), graph.values, limit, options)
+    return without_idle_heads(trace, keep_output_projection)
 
 
 def load_pt2(path: Path) -> ExportedProgram:

@@ -29,7 +29,7 @@ class SegmentBound:
 
 def segment_bound(plan: SegmentPlan, trace: OpTrace, chip: AcceleratorSpec) -> SegmentBound:
     """Compute and memory bound of a planned segment."""
-    macs = sum(op.rows * op.reduction * op.columns * op.repeats for op in plan.ops if _on_pu(op))
+    macs = sum(op.macs for op in plan.ops if _on_pu(op))
     n = chip.pu.vector_size
     bits: dict[str, int] = {}
     for op in plan.ops:

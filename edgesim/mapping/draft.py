@@ -38,6 +38,8 @@ class Draft:
     output: str | None
     """Activation tensor written; None for attention internals and scalars."""
     fused_activation: str | None = None
+    bands: tuple[int | None, ...] = ()
+    """Span of each head where the array leaves out the tiles beyond it."""
 
     @property
     def is_product(self) -> bool:
@@ -57,6 +59,7 @@ def draft_ops(
     drafts: list[Draft] = []
     missing: list[str] = []
     num_heads = 1
+    bands: tuple[int | None, ...] = ()
     for op in _head_loop_together(ops):
         previous = drafts[-1] if drafts else None
         if isinstance(op, Activation) and _fuses(chip, op, previous, ops):
@@ -65,8 +68,10 @@ def draft_ops(
             drafts.append(replace(_simple(trace, op, "fused", num_tokens, None), inputs=()))
             continue
         if isinstance(op, AttentionScores):
-            num_heads = op.num_heads
+            num_heads, bands = op.num_heads, _bands(chip, op, num_tokens)
         draft = _draft(trace, chip, op, num_tokens, num_heads)
+        if isinstance(op, AttentionScores | AttentionContext):
+            draft = replace(draft, bands=bands)
         if draft.unit == "host" and draft.rows and chip.host.fallback == "none":
             missing.append(f"{op.name} ({op.kind})")
         drafts.append(draft)
@@ -101,6 +106,18 @@ def _head_loop_together(ops: Sequence[Op]) -> list[Op]:
         else:
             early.append(op)
     return [*ops[:start], *early, *late, *ops[stop:]]
+
+
+def _bands(
+    chip: AcceleratorSpec, op: AttentionScores, num_tokens: int
+) -> tuple[int | None, ...]:
+    """Spans that are shorter than the sentence on a chip that leaves out what lies beyond them.
+
+    A head that sees nothing and is still there costs what a whole one costs.
+    """
+    short = tuple(span if span and span < num_tokens else None for span in op.spans)
+    limited = any(span is not None for span in short)
+    return short if limited and chip.pu.outside_band == "skipped" else ()
 
 
 def _fuses(

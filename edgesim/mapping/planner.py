@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from edgesim.errors import InfeasibleError, InputError
 from edgesim.hw.spec import AcceleratorSpec
 from edgesim.ir.infeasible import Infeasible
-from edgesim.ir.ops import Embedding, LayerNorm, MatMul, Op
+from edgesim.ir.ops import AttentionContext, Embedding, LayerNorm, MatMul, Op
 from edgesim.ir.optrace import OpTrace
 from edgesim.ir.plan import EmbeddingRead, PlannedOp, SegmentPlan, Spill, WeightChunk
 from edgesim.mapping.draft import Draft, draft_ops
@@ -206,17 +206,18 @@ class Mapper:
         loads, stores = self._moves(draft, choice, spilled, num_tokens)
         tensors = self.trace.tensors
         first = tensors[op.inputs[0]] if op.inputs else None
+        computed = op.present_fraction if isinstance(op, AttentionContext) else 1.0
         return PlannedOp(
             name=op.name, kind=op.kind, unit=draft.unit, rows=draft.rows,
             reduction=draft.reduction, columns=draft.columns, repeats=draft.repeats,
             row_blocks=choice.row_blocks, order=choice.order, medium=medium,
             chunks=self._chunks(draft), parameter_bits=parameter_bits, loads=loads, stores=stores,
             entry_stores=entry_stores, table=op.table if isinstance(op, Embedding) else "",
-            fused_activation=draft.fused_activation,
+            fused_activation=draft.fused_activation, bands=draft.bands,
             input_density=first.density if first else 1.0,
             input_null_fraction=(first.null_vector_fraction or 0.0) if first else 0.0,
             second_density=tensors[op.inputs[1]].density if len(op.inputs) > 1 else 1.0,
-            output_density=tensors[draft.output or op.output].density,
+            output_density=min(1.0, tensors[draft.output or op.output].density / computed),
         )  # fmt: skip
 
     def _moves(

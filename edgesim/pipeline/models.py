@@ -46,8 +46,8 @@ class ModelSource(Protocol):
     def trace(self) -> OpTrace:
         """A stored trace, else the model lowered now."""
 
-    def lower(self) -> OpTrace:
-        """The trace of the stored weights, lowered now."""
+    def lower(self, keep_output_projection: bool = False) -> OpTrace:
+        """The trace of the stored weights, lowered now; see `edgesim.lowering.lower`."""
 
     def executable(self) -> OpTrace:
         """The trace with weight values and, where it was calibrated, ranges of activations."""
@@ -114,7 +114,7 @@ class ModelFolder:
 
         return load_zoo_model(self.path)
 
-    def lower(self) -> OpTrace:
+    def lower(self, keep_output_projection: bool = False) -> OpTrace:
         """The trace of the stored weights, lowered now."""
         from edgesim.compress.zoo_config import load_zoo_config
         from edgesim.lowering import lower
@@ -125,8 +125,9 @@ class ModelFolder:
             counts = load_token_counts(self.path / TOKEN_COUNTS)
         weight_format = config.weight_format.number_format.name
         trace = lower(
-            self.module(), name=self.name, weight_format=weight_format, token_counts=counts
-        )
+            self.module(), name=self.name, weight_format=weight_format, token_counts=counts,
+            keep_output_projection=keep_output_projection,
+        )  # fmt: skip
         return self._with_statistics(trace)
 
     def _with_statistics(self, trace: OpTrace) -> OpTrace:
@@ -176,11 +177,13 @@ class HuggingFaceFolder:
 
         return load_hugging_face(self.path)
 
-    def lower(self) -> OpTrace:
+    def lower(self, keep_output_projection: bool = False) -> OpTrace:
         """The trace of the stored weights, lowered now."""
         from edgesim.lowering import lower
 
-        return lower(self.module(), name=self.name)
+        return lower(
+            self.module(), name=self.name, keep_output_projection=keep_output_projection
+        )
 
     def trace(self) -> OpTrace:
         """The same: nothing is stored in the folder."""
@@ -222,11 +225,11 @@ class ExportedFile:
             f"{self.path}: an exported file is lowered, not run; name a zoo or Hugging Face folder"
         )
 
-    def lower(self) -> OpTrace:
+    def lower(self, keep_output_projection: bool = False) -> OpTrace:
         """The trace of the exported program."""
         from edgesim.lowering.pt2 import lower_pt2
 
-        return lower_pt2(self.path)
+        return lower_pt2(self.path, keep_output_projection=keep_output_projection)
 
     def trace(self) -> OpTrace:
         """The same: nothing is stored beside the program."""

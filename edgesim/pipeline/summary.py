@@ -267,7 +267,7 @@ def roofline_points(
     for plan, count in zip(simulator.plans, counts, strict=True):
         for op in plan.ops:
             if op.unit == "pu":
-                macs[op.kind] += float(op.rows * op.reduction * op.columns * op.repeats * count)
+                macs[op.kind] += float(op.macs * count)
             traffic[op.kind] += op.traffic_bits / 8 * int(count)
     log, owner = run.joined.log, run.joined.log_of_op
     sums = log.activity_sums()

@@ -63,24 +63,26 @@ class _Analysis:
                 self._overlapped_heads(ops[index : index + 3])
                 index += 3
                 continue
-            for _ in range(ops[index].repeats):
-                self._op(ops[index])
+            for head in range(ops[index].repeats):
+                self._op(ops[index], head)
             index += 1
         return self.now
 
     def _overlapped_heads(self, loop: Sequence[PlannedOp]) -> None:
         """A lower bound: the busier of both units, with the other's part that nothing hides."""
         start = self.now
-        lengths = []
+        lengths: list[list[int]] = []
         for op in loop:
-            before = self.now
-            self._op(op)
-            lengths.append(self.now - before)
+            lengths.append([])
+            for head in range(op.repeats):
+                before = self.now
+                self._op(op, head)
+                lengths[-1].append(self.now - before)
         scores, softmax, context = lengths
-        heads = loop[0].repeats
-        self.now = start + max(heads * (scores + context), scores + heads * softmax + context)
+        ends = min(scores) + sum(softmax) + min(context)
+        self.now = start + max(sum(scores) + sum(context), ends)
 
-    def _op(self, op: PlannedOp) -> None:
+    def _op(self, op: PlannedOp, head: int = 0) -> None:
         host = self.chip.host
         if op.unit == "fused":
             return
@@ -93,7 +95,7 @@ class _Analysis:
         writes = host.pu_config_writes if op.unit == "pu" else host.sfu_config_writes
         self.now += writes * host.config_write_cycles * self.tick
         if op.unit == "pu":
-            self._product(op)
+            self._product(op, head)
             self.now += host.pu_interrupt_cycles * self.tick
         else:
             self._vector(op)
@@ -106,7 +108,7 @@ class _Analysis:
         self.now += sum(self._move(move.medium, move.bits) for move in (*op.stores, *op.loads))
         self.now += ceil(elements * self.chip.host.cycles_per_element) * self.tick
 
-    def _product(self, op: PlannedOp) -> None:
+    def _product(self, op: PlannedOp, head: int) -> None:
         n = self.chip.pu.vector_size
         fill = self.chip.pu.pipeline_fill_cycles
         per_tile = n * self.tick
@@ -119,6 +121,12 @@ class _Analysis:
         if op.order == "weight_blocked":
             self._weight_blocked(op, pieces, per_tile * depth)
             return
+        drain = ceil(n / self.chip.pu.drain_vectors_per_cycle)
+        span = op.bands[head] if op.bands else None
+        if span is not None:
+            tiles = _band_tiles(op, span, n)
+            self.now += tiles * per_tile + (n + drain + fill) * self.tick
+            return
         for block, rows in enumerate(op.row_blocks):
             again = block == 0 or op.order == "row_blocked"
             for columns, bits in pieces:
@@ -127,7 +135,6 @@ class _Analysis:
                 fetched += ceil(rows / n) * columns * depth * per_tile
                 if bits and again:
                     self.stream.released.append(fetched)
-        drain = ceil(n / self.chip.pu.drain_vectors_per_cycle)
         self.now = fetched + (n + drain + fill) * self.tick
 
     def _weight_blocked(
@@ -188,6 +195,14 @@ class _Analysis:
         rate = round(self.technology.value(f"{medium}.peak_bandwidth_gb_per_s") * 8e9)
         latency = self.technology.value(f"{medium}.access_latency_ns")
         return port, rate, round(latency * 1000)
+
+
+def _band_tiles(op: PlannedOp, span: int, n: int) -> int:
+    """Tiles of one head's scores or context that hold a pair of tokens closer than its span."""
+    side = ceil(op.rows / n)
+    inner = ceil((op.reduction if op.kind == "attention_scores" else op.columns) / n)
+    near = sum(2 * (side - apart) for apart in range(1, side) if (apart - 1) * n + 1 < span)
+    return (side + near) * inner
 
 
 def _vector_cycles(chip: AcceleratorSpec, op: PlannedOp) -> int:

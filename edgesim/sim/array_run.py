@@ -20,9 +20,10 @@ Process = Generator[Any, Any, Any]
 class ArrayRun:
     """One PU command: blocks of rows against chunks of weights on the tile pipeline."""
 
-    def __init__(self, engine: SegmentEngine, op: PlannedOp) -> None:
+    def __init__(self, engine: SegmentEngine, op: PlannedOp, repeat: int = 0) -> None:
         self.engine = engine
         self.op = op
+        self.repeat = repeat
         self.start = int(engine.env.now)
         self.state = kernels.new_state()
         self.store: simpy.Event | None = None
@@ -33,9 +34,10 @@ class ArrayRun:
         blocks = op.row_blocks
         if not op.chunks:
             yield from self._loads(1, op.repeats)
-            for rows in blocks:
-                yield from self._tiles(rows, ceil_div(op.columns, engine.chip.pu.vector_size))
-                yield from self._store_part(rows * op.columns)
+            for piece in op.pieces(engine.chip.pu.vector_size, self.repeat):
+                tiles = ceil_div(piece.columns, engine.chip.pu.vector_size)
+                yield from self._tiles(piece.rows, tiles, piece.reduction)
+                yield from self._store_part(piece.rows * op.columns)
         elif op.order == "weight_blocked":
             yield from self._weight_blocked(index)
         else:
@@ -70,17 +72,17 @@ class ArrayRun:
                     yield from self._tiles(rows, op.chunks[number].column_tiles)
                     yield from self._store_part(rows * self.columns[number])
 
-    def _tiles(self, rows: int, column_tiles: int) -> Process:
+    def _tiles(self, rows: int, column_tiles: int, reduction: int | None = None) -> Process:
         """Run the tile pipeline until the last operand of this piece is fetched."""
-        work = self._run_tiles(rows, column_tiles)
+        work = self._run_tiles(rows, column_tiles, reduction or self.op.reduction)
         yield from self.engine.holding(("operand0", "operand1"), work)
 
-    def _run_tiles(self, rows: int, column_tiles: int) -> Process:
+    def _run_tiles(self, rows: int, column_tiles: int, reduction: int) -> Process:
         engine, pu = self.engine, self.engine.chip.pu
         n = pu.vector_size
         not_before = ceil_div(int(engine.env.now) - self.start, engine.period)
         kernels.advance_tiles(
-            self.state, ceil_div(rows, n) * column_tiles, ceil_div(self.op.reduction, n), n, n,
+            self.state, ceil_div(rows, n) * column_tiles, ceil_div(reduction, n), n, n,
             ceil_div(n, pu.drain_vectors_per_cycle), pu.operand_tile_buffers,
             pu.accumulator_buffers, not_before, not engine.every_tile,
         )  # fmt: skip

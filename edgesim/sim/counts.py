@@ -20,7 +20,9 @@ class Count:
     bits: int
 
 
-def product_counts(op: PlannedOp, chip: AcceleratorSpec, element_bits: int) -> list[Count]:
+def product_counts(
+    op: PlannedOp, chip: AcceleratorSpec, element_bits: int, repeat: int = 0
+) -> list[Count]:
     """MACs and memory accesses of one command (one repeat) of a product, zero skipping included.
 
     A dot product of two n-vectors is gated when either vector holds no non-zero; memory lanes
@@ -28,6 +30,8 @@ def product_counts(op: PlannedOp, chip: AcceleratorSpec, element_bits: int) -> l
     tile. Rows and columns that pad a tile have an empty mask.
     """
     n = chip.pu.vector_size
+    if op.bands and op.bands[repeat] is not None:
+        return _band_counts(op, chip, element_bits, repeat)
     row_tiles = sum(ceil_div(rows, n) for rows in op.row_blocks)
     column_tiles, reduction_tiles = ceil_div(op.columns, n), ceil_div(op.reduction, n)
     dots = row_tiles * column_tiles * reduction_tiles * n * n
@@ -58,6 +62,35 @@ def product_counts(op: PlannedOp, chip: AcceleratorSpec, element_bits: int) -> l
     streamed = sum(chunk.stored_bits for chunk in op.chunks) * op.weight_passes
     counts.append(Count("operand0", "data_write", 0, streamed))
     return counts
+
+
+def _band_counts(
+    op: PlannedOp, chip: AcceleratorSpec, element_bits: int, repeat: int
+) -> list[Count]:
+    """The same for one head of a band: every tile row against its own columns or reduction."""
+    n = chip.pu.vector_size
+    executed, dots, first, second, results = 0, 0, 0, 0, 0
+    for piece in op.pieces(n, repeat):
+        across, deep = ceil_div(piece.columns, n), ceil_div(piece.reduction, n)
+        dots += across * deep * n * n
+        executed += piece.rows * piece.columns * deep
+        first += piece.rows * piece.reduction * across
+        second += piece.columns * piece.reduction
+        results += piece.rows * piece.columns
+    executed = round(executed * (1 - op.input_null_fraction))
+    data = {
+        ("operand0", "data_read"): round(second * op.second_density),
+        ("operand1", "data_read"): round(first * op.input_density),
+        ("operand1", "data_write"): round(results * op.output_density),
+    }
+    masks = [
+        Count("operand0", "mask_read", 0, dots),
+        Count("operand1", "mask_read", 0, dots),
+        Count("operand1", "mask_write", 0, op.rows * op.columns),
+    ]
+    macs = [Count("pu", "mac", executed * n, 0), Count("pu", "mac_gated", (dots - executed) * n, 0)]
+    moved = [Count(unit, action, 0, k * element_bits) for (unit, action), k in data.items()]
+    return [*macs, *moved, *masks]
 
 
 def vector_counts(op: PlannedOp, chip: AcceleratorSpec, element_bits: int) -> list[Count]:

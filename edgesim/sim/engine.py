@@ -127,9 +127,9 @@ class SegmentEngine:
         """Scores, softmax and context head by head; with `per_head`, PU and SFU overlap."""
         heads = self.plan.ops[loop[0]].repeats
         if self.chip.sfu.overlap == "none" or len(loop) != 3:
-            for _ in range(heads):
+            for head in range(heads):
                 for index in loop:
-                    yield from self._command(index)
+                    yield from self._command(index, head)
             return
         scores, softmax, context = loop
         scored = [self.env.event() for _ in range(heads)]
@@ -137,11 +137,11 @@ class SegmentEngine:
         special = self.env.process(self._softmax_lane(softmax, scored, masked))
         for head in range(heads + 1):
             if head < heads:
-                yield from self._command(scores)
+                yield from self._command(scores, head)
                 scored[head].succeed()
             if head > 0:
                 yield from self.wait("host", f"softmax of head {head}", masked[head - 1])
-                yield from self._command(context)
+                yield from self._command(context, head - 1)
         yield special
 
     def _softmax_lane(
@@ -152,7 +152,7 @@ class SegmentEngine:
             yield from self._command(index)
             after.succeed()
 
-    def _command(self, index: int) -> Process:
+    def _command(self, index: int, head: int = 0) -> Process:
         """Configure, start, wait for the unit, take the interrupt."""
         op = self.plan.ops[index]
         host = self.chip.host
@@ -167,7 +167,7 @@ class SegmentEngine:
         on_pu = op.unit == "pu"
         writes = host.pu_config_writes if on_pu else host.sfu_config_writes
         yield from self._host_work("issue", op.name, writes * host.config_write_cycles, writes)
-        work = self._product(index, op) if on_pu else self._vector(index, op)
+        work = self._product(index, op, head) if on_pu else self._vector(index, op)
         yield from self._exclusive(self.pu if on_pu else self.sfu, work)
         interrupt = host.pu_interrupt_cycles if on_pu else host.sfu_interrupt_cycles
         yield from self._host_work("interrupt", op.name, interrupt, 1)
@@ -257,10 +257,10 @@ class SegmentEngine:
 
     # units -----------------------------------------------------------------------------------
 
-    def _product(self, index: int, op: PlannedOp) -> Process:
-        run = ArrayRun(self, op)
+    def _product(self, index: int, op: PlannedOp, head: int) -> Process:
+        run = ArrayRun(self, op, head)
         yield from run.play(index)
-        for count in product_counts(op, self.chip, self.element_bits):
+        for count in product_counts(op, self.chip, self.element_bits, head):
             self._count(op, count)
 
     def _vector(self, index: int, op: PlannedOp) -> Process:

@@ -1,6 +1,7 @@
 """Segments in which the host waits for every command, laid out for the compiled engine.
 
-Where PU and SFU overlap head by head, or a memory has a single port, a segment is left to SimPy.
+Where PU and SFU overlap head by head, a memory has a single port, or tiles outside a band are left
+out, a segment is left to SimPy.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def is_serial(plan: SegmentPlan, chip: AcceleratorSpec, media: Iterable[MediumTi
     """Whether the compiled engine can play a segment; all others are SimPy's."""
     in_turn = chip.sfu.overlap == "none" or all(op.repeats == 1 for op in plan.ops)
     ports = (chip.buffers.operand0.ports, chip.buffers.operand1.ports)
-    plain = not any(op.parameter_bits and op.chunks for op in plan.ops)
+    plain = not any(op.bands or (op.parameter_bits and op.chunks) for op in plan.ops)
     slow = all((medium.bits_per_second or 0) < _MOST_RATE for medium in media)
     return in_turn and plain and slow and "1RW" not in ports and _within_64_bits(plan)
 

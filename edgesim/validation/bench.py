@@ -6,15 +6,19 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from edgesim.hw.loader import load_chip
 from edgesim.hw.spec import AcceleratorSpec, Chip, chip_content
 from edgesim.ir.encoder_trace import ALBERT_BASE, encoder_trace
 from edgesim.ir.eventlog import EventLog
 from edgesim.ir.exits import EntropyExit, ForecastExit
+from edgesim.ir.ops import AttentionScores
 from edgesim.ir.optrace import OpTrace
 from edgesim.ir.plan import SegmentPlan
 from edgesim.ir.result import SimResult
 from edgesim.ir.workload import Workload
+from edgesim.lowering.idle_heads import without_idle_heads
 from edgesim.mapping.artifact import mapper_for
 from edgesim.pipeline.simulate import simulate
 from edgesim.sim.engine import simulate_segment
@@ -48,6 +52,24 @@ class Bench:
                 pooler=True, heads=heads, head_size=ALBERT_BASE.width // ALBERT_BASE.heads,
             )  # fmt: skip
             self._known[key] = encoder_trace(shape)
+        return self._known[key]  # type: ignore[no-any-return]
+
+    def spanned(self, spans: tuple[int, ...], keep_output_projection: bool) -> OpTrace:
+        """Dense ALBERT-base with a span for every head, taken out where it is zero, as lowered."""
+        key = ("spans", spans, keep_output_projection)
+        if key not in self._known:
+            trace = self.albert()
+            weights = {name for op in trace.all_ops() for name in op.weights}
+            ones = {n: np.broadcast_to(np.float32(1), trace.tensors[n].dims(0)) for n in weights}
+            layers = tuple(
+                replace(layer, ops=tuple(
+                    replace(op, spans=spans) if isinstance(op, AttentionScores) else op
+                    for op in layer.ops
+                ))
+                for layer in trace.layers
+            )  # fmt: skip
+            whole = replace(trace, layers=layers, values=ones)
+            self._known[key] = without_idle_heads(whole, keep_output_projection)
         return self._known[key]  # type: ignore[no-any-return]
 
     def chip(self, name: str, **overrides: Any) -> AcceleratorSpec:

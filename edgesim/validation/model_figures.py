@@ -23,7 +23,6 @@ from edgesim.validation.entropies import PADDED_TOKENS
 from edgesim.validation.verdict import Simulated
 
 VECTOR_SIZES = (2, 4, 8, 16, 32)
-ALL_HEADS = 12
 ENCODER_DENSITY = 0.5
 """Of the released SST-2 model."""
 NEEDS_ENTROPIES = "needs --entropies DIR, the authors' released entropies"
@@ -63,10 +62,15 @@ def special_function_states(bench: Bench, kind: str, rows: int, width: int, ops:
     return Simulated(ops * cycles / interval / 1e3)
 
 
-def head_gain(bench: Bench, heads: int) -> Simulated:
-    """Work of 12 layers over that of layers with so many heads, all of a head's work removed."""
-    whole, fewer = (macs_of_layers(bench.albert(heads=n)) for n in (ALL_HEADS, heads))
-    return Simulated(whole / fewer)
+def head_gain(
+    bench: Bench, spans: list[int], keep_output_projection: bool, quantity: str = "work"
+) -> Simulated:
+    """Work of 12 layers, latency or chip energy over that without the heads whose span is zero."""
+    whole, fewer = bench.albert(), bench.spanned(tuple(spans), keep_output_projection)
+    if quantity == "work":
+        return Simulated(macs_of_layers(whole) / macs_of_layers(fewer))
+    chip = bench.chip("edgebert-n16")
+    return gain(bench.result(chip, whole), bench.result(chip, fewer), quantity, same_sources=True)
 
 
 def macs_of_layers(trace: OpTrace) -> int:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from toy_traces import BertShape, bert_like
 
 from edgesim.errors import InputError
 from edgesim.ir.ops import OP_KINDS, AttentionScores, Embedding, Host, MatMul
 from edgesim.ir.optrace import SCHEMA_VERSION, Layer, OpTrace, Tensor
 from edgesim.ir.size import SEQUENCE, Size
 from edgesim.ir.storage import write_npz
-from edgesim.ir.trace_file import load_trace, save_trace
+from edgesim.ir.trace_file import load_trace, save_trace, trace_content
 
 
 def hand_made() -> OpTrace:
@@ -147,3 +149,16 @@ def test_a_size_comes_back_from_its_text(fixed: int, per_token: int) -> None:
 def test_any_other_text_is_no_size(text: str) -> None:
     with pytest.raises(InputError, match="expected a number"):
         Size.from_json(text)
+
+
+def test_a_context_over_missing_heads_survives_and_others_are_stored_as_before(
+    tmp_path: Path,
+) -> None:
+    trace = bert_like(BertShape(layers=1))
+    (context,) = (op for op in trace.layers[0].ops if op.kind == "attention_context")
+    assert "present" not in json.dumps(trace_content(trace)[0])
+    wider = replace(context, present=(True, False, True, True, True))
+    ops = tuple(wider if op is context else op for op in trace.layers[0].ops)
+    changed = replace(trace, layers=(replace(trace.layers[0], ops=ops),))
+    save_trace(changed, tmp_path / "t.npz")
+    assert load_trace(tmp_path / "t.npz").layers[0].ops == ops

@@ -171,3 +171,21 @@ def test_heads_that_see_nothing_are_taken_out_of_the_trace(rows: list[list[int]]
 
     assert_same_outputs(trace, model, (1, 7, 48))
     assert_same_outputs(lower(without_idle_heads(model)), model, (7,))
+
+
+@pytest.mark.parametrize("rows", [[[0, 3, 48], [2, 0, 0]], [[0, 0, 0], [4, 48, 1]]])
+def test_the_output_projection_can_stay_whole_without_a_change_of_values(
+    rows: list[list[int]],
+) -> None:
+    model = banded(rows)
+    smaller, trace = lower(model), lower(model, keep_output_projection=True)
+    left = [max(1, sum(span > 0 for span in row)) for row in rows]
+    assert [o.num_heads for o in trace.all_ops() if o.kind == "attention_context"] == left
+    for layer in ("0", "1"):
+        assert trace.values is not None
+        name = f"encoder.encoder.layer.{layer}.attention.output.dense.weight"
+        assert trace.values[name].shape == (HIDDEN, HIDDEN)
+    assert_same_outputs(trace, model, (1, 7, 48))
+    tokens, size = 5, HIDDEN // 3
+    more = sum(tokens * HIDDEN * (3 - heads) * size for heads in left)
+    assert trace.macs(tokens) - smaller.macs(tokens) == more

@@ -26,6 +26,7 @@ from edgesim.functional.chip.profile import (
     Profile,
 )
 from edgesim.functional.chip.rows import SpecialFunctions, special_functions
+from edgesim.functional.heads import side_by_side
 from edgesim.functional.visibility import Visible, visible_keys
 from edgesim.ir import ops
 from edgesim.ir.optrace import OpTrace
@@ -177,8 +178,7 @@ class ChipArithmetic:
         right = right.reshape(count, op.num_heads, op.head_size, length)
         unit = self.operands.unit(shares.parameter) * self.operands.unit(turned.parameter)
         sums = self._wrapped(op, self._sums(op, self.operands.integers(shares.codes), right))
-        joined = sums.transpose(0, 2, 1, 3).reshape(count, length, -1)
-        return self._rounded(op, joined, unit)
+        return self._rounded(op, side_by_side(op, sums), unit)
 
     # rows ----------------------------------------------------------------------------------------
 
