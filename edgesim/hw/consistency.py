@@ -13,6 +13,7 @@ STORAGE_MEDIA = (
     "sram", "reram_slc", "reram_mlc2", "reram_mlc3", "stt_mram", "pcm", "fefet", "lpddr4", "lpddr5",
 )  # fmt: skip
 WRITABLE_MEDIA = ("sram", "lpddr4", "lpddr5")
+"""Media that are written unless a chip says otherwise; the others are read-only unless it does."""
 TENSOR_CLASSES = ("embedding_weight", "encoder_weight", "offramp_weight", "activation")
 OPERAND_MEMORIES = ("operand0", "operand1")
 
@@ -20,6 +21,11 @@ OPERAND_MEMORIES = ("operand0", "operand1")
 def storage_family(medium: str) -> str:
     """The macro that holds a medium: all ReRAM cells share `reram`."""
     return "reram" if medium.startswith("reram") else medium
+
+
+def may_be_written(medium: str, writable: bool | None) -> bool:
+    """Whether a medium can be written, given what its chip says of it (None: nothing)."""
+    return medium in WRITABLE_MEDIA if writable is None else writable
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,8 @@ class ChipParts:
     """By operand memory."""
     mask_bytes: Mapping[str, int] = field(default_factory=dict)
     storage: Collection[str] | None = None
+    writable: Mapping[str, bool] = field(default_factory=dict)
+    """By storage, where the chip says so."""
     placement: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Media by tensor class."""
     schedule: str | None = None
@@ -41,7 +49,7 @@ def consistency_faults(parts: ChipParts) -> list[str]:
     """One line `dotted.path: what is wrong` per fault."""
     faults = []
     for tensor_class, media in parts.placement.items():
-        faults += _placement_faults(tensor_class, media, parts.storage)
+        faults += _placement_faults(tensor_class, media, parts)
     if parts.schedule == "artifact" and (parts.operand_tile_buffers or 1) > 1:
         faults.append(
             f"pu.operand_tile_buffers: got {parts.operand_tile_buffers}; schedule artifact does "
@@ -65,9 +73,8 @@ def consistency_faults(parts: ChipParts) -> list[str]:
     return faults
 
 
-def _placement_faults(
-    tensor_class: str, media: Sequence[str], storage: Collection[str] | None
-) -> list[str]:
+def _placement_faults(tensor_class: str, media: Sequence[str], parts: ChipParts) -> list[str]:
+    storage = parts.storage
     path = f"placement.{tensor_class}"
     faults = []
     resting = list(media)
@@ -77,10 +84,13 @@ def _placement_faults(
         else:
             resting = list(media[1:])
         for medium in resting:
-            if medium in STORAGE_MEDIA and medium not in WRITABLE_MEDIA:
+            family = storage_family(medium)
+            said = parts.writable.get(family)
+            if medium in STORAGE_MEDIA and not may_be_written(medium, said):
                 faults.append(
-                    f"{path}: got {medium!r}, which is read-only, its writes are not modelled; "
-                    f"allowed behind sram: {', '.join(WRITABLE_MEDIA)}"
+                    f"{path}: got {medium!r}, which is read-only on this chip; allowed behind sram: "
+                    f"a medium that is written ({', '.join(WRITABLE_MEDIA)}), or any with "
+                    f"storage.{family}.writable: true"
                 )
     for medium in resting:
         if medium not in STORAGE_MEDIA:
@@ -107,6 +117,11 @@ def readable_parts(values: Mapping[str, Any]) -> ChipParts:
         data_bytes=_sizes(buffers, "data"),
         mask_bytes=_sizes(buffers, "mask"),
         storage=list(storage) if isinstance(storage, Mapping) else None,
+        writable={
+            name: part["writable"]
+            for name, part in (storage.items() if isinstance(storage, Mapping) else ())
+            if isinstance(part, Mapping) and isinstance(part.get("writable"), bool)
+        },
         placement={
             name: media
             for name, media in _section(values, "placement").items()

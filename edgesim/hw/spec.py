@@ -12,8 +12,10 @@ from edgesim.hw.consistency import (
     OPERAND_MEMORIES,
     STORAGE_MEDIA,
     TENSOR_CLASSES,
+    WRITABLE_MEDIA,
     ChipParts,
     consistency_faults,
+    may_be_written,
     storage_family,
 )
 from edgesim.hw.voltage_spec import Hertz, VoltageScalingSpec, Volts
@@ -166,6 +168,9 @@ class StorageSpec(Section):
     """Width of its port at the accelerator's clock."""
     on_chip: bool
     """Whether its energy counts as chip or off-chip memory."""
+    writable: bool | None = None
+    """Whether activations and reloaded weights may be written to it; None: SRAM and DRAM yes, the
+    other media no."""
 
 
 class PlacementSpec(Section):
@@ -259,6 +264,11 @@ class AcceleratorSpec(Section):
     not_modelled: tuple[str, ...] = ()
     """What this description leaves out, printed by every report."""
 
+    def can_write(self, medium: str) -> bool:
+        """Whether the chip has the medium and can write it."""
+        storage = self.storage.get(storage_family(medium))  # type: ignore[call-overload]
+        return storage is not None and may_be_written(medium, storage.writable)
+
     def at(self, frequency_hz: float, voltage_v: float) -> AcceleratorSpec:
         """The same chip with another clock and supply."""
         clock = ClockSpec(frequency=f"{frequency_hz} Hz", voltage=f"{voltage_v} V")
@@ -278,6 +288,11 @@ class AcceleratorSpec(Section):
                 data_bytes={name: memory.data_bytes for name, memory in memories.items()},
                 mask_bytes={name: memory.mask_bytes for name, memory in memories.items()},
                 storage=list(self.storage),
+                writable={
+                    name: part.writable
+                    for name, part in self.storage.items()
+                    if part.writable is not None
+                },
                 placement={name: getattr(self.placement, name) for name in TENSOR_CLASSES},
                 schedule=self.pu.schedule,
                 operand_tile_buffers=self.pu.operand_tile_buffers,
@@ -285,6 +300,12 @@ class AcceleratorSpec(Section):
         )
         if self.artifact is not None and self.pu.outside_band == "skipped":
             faults.append("pu.outside_band: got 'skipped'; the released array computes every tile")
+        pulsed = [m for m in self.placement.activation[1:] if m not in WRITABLE_MEDIA]
+        if self.artifact is not None and pulsed:
+            faults.append(
+                f"placement.activation: got {pulsed[0]!r}; the released bus is timed against SRAM "
+                "and DRAM alone"
+            )
         if self.silicon is not None and self.artifact is None:
             faults.append("silicon: copies belong to transfers command by command; add artifact")
         if faults:

@@ -59,7 +59,7 @@ def tensor_bits(trace: OpTrace, chip: AcceleratorSpec, name: str) -> int:
 def exchange_medium(chip: AcceleratorSpec) -> str | None:
     """The storage through which tensors pass to and from the host; None without a writable one."""
     wanted = (*chip.placement.activation[1:], "lpddr4", "lpddr5", "sram")
-    return next((medium for medium in wanted if medium in chip.storage), None)
+    return next((medium for medium in wanted if chip.can_write(medium)), None)
 
 
 def row_order(trace: OpTrace, table: str, index: str) -> NDArray[np.int64]:

@@ -21,6 +21,7 @@ from edgesim.mapping.planner import Mapper
 from edgesim.pipeline.answers import accuracy, sentence_rows
 from edgesim.pipeline.run_input import RunInput, input_hashes
 from edgesim.pipeline.voltage_use import point_lines, voltage_assumptions, voltage_use
+from edgesim.pipeline.wear import wear_notes
 from edgesim.sim.analytic import segment_ticks
 from edgesim.sim.artifact.time_parts import time_parts_s
 from edgesim.sim.operating_points import CHANGE, SETTLING, SLEW
@@ -91,7 +92,10 @@ def accelerator_result(
         fitted=priced.fitted,
         not_modelled=(*chip.not_modelled, *priced.not_modelled),
         inputs=input_hashes(asked, chip, technology),
-        notes=(*_notes(mapper, simulator, run), *_exit_notes(asked), *_answer_notes(asked)),
+        notes=(
+            *_notes(mapper, simulator, run), *_exit_notes(asked), *_answer_notes(asked),
+            *wear_notes(chip, technology, simulator.plans, counts, len(latency_s)),
+        ),
         time_parts_s=time_parts_s(run, simulator.plans),
         voltage=voltage_use(run, priced.segment_energy_j),
     )  # fmt: skip

@@ -39,7 +39,9 @@ SAMPLES = 1000
 SIMULATIONS = 4
 RESAMPLES = 1000
 PERCENTILES = (5.0, 95.0)
-TIMED = ("access_latency_ns", "read_latency_ns", "peak_bandwidth_gb_per_s")
+TIMED = (
+    "access_latency_ns", "read_latency_ns", "write_latency_ns", "peak_bandwidth_gb_per_s",
+)  # fmt: skip
 """Entries of a medium that the time of an accelerator depends on."""
 FIGURES = (
     ("latency", "s"), ("energy", "J"), ("chip energy", "J"), ("off-chip memory energy", "J"),

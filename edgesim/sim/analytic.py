@@ -56,7 +56,7 @@ class _Analysis:
         index = 0
         while index < len(ops):
             for spill in ops[index].entry_stores:
-                self.now += self._move(spill.medium, spill.bits)
+                self.now += self._write(spill.medium, spill.bits)
             kinds = tuple(op.kind for op in ops[index : index + 3])
             overlap = self.chip.sfu.overlap == "per_head" and ops[index].repeats > 1
             if overlap and kinds == ("attention_scores", "softmax", "attention_context"):
@@ -105,7 +105,8 @@ class _Analysis:
         elements = op.rows * op.reduction * op.repeats
         reads = (r for r in self.plan.embedding_reads if op.table and r.table == op.table)
         self.now += sum(self._move(read.medium, read.bits) for read in reads)
-        self.now += sum(self._move(move.medium, move.bits) for move in (*op.stores, *op.loads))
+        self.now += sum(self._write(store.medium, store.bits) for store in op.stores)
+        self.now += sum(self._move(load.medium, load.bits) for load in op.loads)
         self.now += ceil(elements * self.chip.host.cycles_per_element) * self.tick
 
     def _product(self, op: PlannedOp, head: int) -> None:
@@ -185,6 +186,15 @@ class _Analysis:
         if rate is not None:
             data = max(data, -(-bits * 10**12 // rate))
         return -(-(latency + data) // self.tick) * self.tick
+
+    def _write(self, medium: str, bits: int) -> int:
+        """The same towards a medium: where a port word takes a pulse, pulse by pulse."""
+        if medium == "sram" or medium.startswith("lpddr"):
+            return self._move(medium, bits)
+        port = self.chip.storage[storage_family(medium)].port_bits  # type: ignore[index]
+        pulse = round(self.technology.value(f"{medium}.write_latency_ns") * 1000)
+        pulses = -(-bits // port) * max(self.tick, pulse)
+        return -(-pulses // self.tick) * self.tick
 
     def _figures(self, medium: str) -> tuple[int, int | None, int]:
         """Port bits, bits per second where a DRAM limits them, and latency in ticks."""

@@ -246,7 +246,7 @@ class SegmentEngine:
         if turn is not None:
             yield turn
         start = int(self.env.now)
-        yield self.env.timeout(timing.transfer_ticks(bits))
+        yield self.env.timeout(timing.transfer_ticks(bits, action == "write"))
         channel.give()
         end = int(self.env.now)
         self.recorder.add(start, end, "dma", "transfer", name, 1, bits)

@@ -22,12 +22,19 @@ class MediumTiming:
     period_ticks: int
     page_bits: int | None
     """Bits of a DRAM page; None where no page is opened."""
+    write_ticks: int | None = None
+    """Pulse that writes one port word; None where words are written at the rate of reading."""
 
-    def transfer_ticks(self, bits: int) -> int:
+    def transfer_ticks(self, bits: int, writes: bool = False) -> int:
         """Ticks of one transfer: latency, then port words or the medium's rate, whole cycles.
 
-        Whole cycles because the accelerator sees the data at its next clock edge.
+        Whole cycles because the accelerator sees the data at its next clock edge. Where a word
+        takes a pulse to write, words follow each other pulse by pulse (no banks written at once).
         """
+        if writes and self.write_ticks is not None:
+            word_ticks = max(self.period_ticks, self.write_ticks)
+            pulses = ceil_div(bits, self.port_bits) * word_ticks
+            return ceil_div(pulses, self.period_ticks) * self.period_ticks
         data_ticks = ceil_div(bits, self.port_bits) * self.period_ticks
         if self.bits_per_second is not None:
             data_ticks = max(data_ticks, ceil_div(bits * TICKS_PER_S, self.bits_per_second))
@@ -50,4 +57,9 @@ def medium_timing(chip: AcceleratorSpec, technology: Technology, medium: str) ->
             medium, round(latency_ns * 1000), rate, storage.port_bits, period, page_bits
         )
     latency_ns = technology.value(f"{medium}.read_latency_ns")
-    return MediumTiming(medium, round(latency_ns * 1000), None, storage.port_bits, period, None)
+    write_ticks = None
+    if medium != "sram" and chip.can_write(medium):
+        write_ticks = round(technology.value(f"{medium}.write_latency_ns") * 1000)
+    return MediumTiming(
+        medium, round(latency_ns * 1000), None, storage.port_bits, period, None, write_ticks
+    )

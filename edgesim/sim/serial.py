@@ -1,7 +1,7 @@
 """Segments in which the host waits for every command, laid out for the compiled engine.
 
-Where PU and SFU overlap head by head, a memory has a single port, or tiles outside a band are left
-out, a segment is left to SimPy.
+Where PU and SFU overlap head by head, a memory has a single port, tiles outside a band are left
+out, or a medium takes a pulse to write, a segment is left to SimPy.
 """
 
 from __future__ import annotations
@@ -45,6 +45,10 @@ def is_serial(plan: SegmentPlan, chip: AcceleratorSpec, media: Iterable[MediumTi
     ports = (chip.buffers.operand0.ports, chip.buffers.operand1.ports)
     plain = not any(op.bands or (op.parameter_bits and op.chunks) for op in plan.ops)
     slow = all((medium.bits_per_second or 0) < _MOST_RATE for medium in media)
+    pulsed = {medium.medium for medium in media if medium.write_ticks is not None}
+    plain = plain and not any(
+        move.medium in pulsed for op in plan.ops for move in (*op.stores, *op.entry_stores)
+    )
     return in_turn and plain and slow and "1RW" not in ports and _within_64_bits(plan)
 
 

@@ -132,5 +132,5 @@ def test_further_media_hold_embeddings_in_a_run_and_take_no_activations(medium: 
     assert unit.account == ("offchip" if medium == "lpddr5" else "chip")
     assert unit.energy_j.value > 0
     if medium != "lpddr5":
-        with pytest.raises(es.EdgesimError, match="read-only, its writes are not modelled"):
+        with pytest.raises(es.EdgesimError, match="which is read-only on this chip"):
             toy_chip(overrides={**overrides, "placement.activation": ["sram", medium]})
