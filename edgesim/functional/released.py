@@ -167,7 +167,9 @@ class ReleasedArithmetic:
         count, _, length = turned.codes.shape
         right = _integers(turned.codes).reshape(count, op.num_heads, op.head_size, length)
         sums = _wrapped(_integers(shares.codes) @ right.swapaxes(-1, -2))
-        return self._write_back(op, side_by_side(op, sums), shares.register + turned.register, 0, False)
+        return self._write_back(
+            op, side_by_side(op, sums), shares.register + turned.register, 0, False
+        )
 
     # the special function unit -------------------------------------------------------------------
 

@@ -88,8 +88,8 @@ def _placement_faults(tensor_class: str, media: Sequence[str], parts: ChipParts)
             said = parts.writable.get(family)
             if medium in STORAGE_MEDIA and not may_be_written(medium, said):
                 faults.append(
-                    f"{path}: got {medium!r}, which is read-only on this chip; allowed behind sram: "
-                    f"a medium that is written ({', '.join(WRITABLE_MEDIA)}), or any with "
+                    f"{path}: got {medium!r}, which is read-only on this chip; allowed behind "
+                    f"sram: a medium that is written ({', '.join(WRITABLE_MEDIA)}), or any with "
                     f"storage.{family}.writable: true"
                 )
     for medium in resting:

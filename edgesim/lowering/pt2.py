@@ -27,9 +27,7 @@ from edgesim.lowering.table import lower_calls
 _MAX_LIMIT = 2**31
 
 
-def lower_pt2(
-    path: Path, name: str | None = None, keep_output_projection: bool = False
-) -> OpTrace:
+def lower_pt2(path: Path, name: str | None = None, keep_output_projection: bool = False) -> OpTrace:
     """The op trace of an archive of `torch.export.save`, batch 1 and dynamic length.
 
     The archive is checked before torch reads it, see `pt2_check`; the program is not run. Raises

@@ -108,9 +108,7 @@ def _head_loop_together(ops: Sequence[Op]) -> list[Op]:
     return [*ops[:start], *early, *late, *ops[stop:]]
 
 
-def _bands(
-    chip: AcceleratorSpec, op: AttentionScores, num_tokens: int
-) -> tuple[int | None, ...]:
+def _bands(chip: AcceleratorSpec, op: AttentionScores, num_tokens: int) -> tuple[int | None, ...]:
     """Spans that are shorter than the sentence on a chip that leaves out what lies beyond them.
 
     A head that sees nothing and is still there costs what a whole one costs.

@@ -181,9 +181,7 @@ class HuggingFaceFolder:
         """The trace of the stored weights, lowered now."""
         from edgesim.lowering import lower
 
-        return lower(
-            self.module(), name=self.name, keep_output_projection=keep_output_projection
-        )
+        return lower(self.module(), name=self.name, keep_output_projection=keep_output_projection)
 
     def trace(self) -> OpTrace:
         """The same: nothing is stored in the folder."""

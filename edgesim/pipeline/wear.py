@@ -42,6 +42,6 @@ def wear_notes(
         e * capacity / bits for e in (endurance.value, endurance.low, endurance.high)
     )
     return (
-        f"activations write {bits / BITS_PER_BYTE:,.0f} bytes a sentence to {medium}: spread evenly "
-        f"over it, its cells last {value:.3g} [{low:.3g}, {high:.3g}] sentences",
+        f"activations write {bits / BITS_PER_BYTE:,.0f} bytes a sentence to {medium}: spread "
+        f"evenly over it, its cells last {value:.3g} [{low:.3g}, {high:.3g}] sentences",
     )

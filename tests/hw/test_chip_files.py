@@ -88,7 +88,9 @@ def test_all_faults_of_a_file_come_at_once_with_their_lines(tmp_path: Path) -> N
     only(lines, ":12: buffers.operand1.data", "64 × 64", "at least 8192 B")
     only(lines, ":13: buffers.auxiliary: got '32 KB'", "KiB (1024) or kB (1000)")
     only(lines, ":15: placement.encoder_weight: got 'flash'", "reram_slc", "lpddr4")
-    only(lines, ":16: placement.activation", "reram_mlc2", "read-only on this chip", "writable: true")
+    only(
+        lines, ":16: placement.activation", "reram_mlc2", "read-only on this chip", "writable: true"
+    )
     assert len(lines) == 8
     assert all(str(path) in line for line in lines)
 

@@ -126,6 +126,8 @@ def test_the_released_array_cannot_declare_it() -> None:
 
 
 def test_a_run_with_spans_costs_less_on_such_a_chip() -> None:
-    results = [es.simulate(spanned(), toy_chip("edgebert-n16", o), pad_to=64) for o in ({}, SKIPPED)]
+    results = [
+        es.simulate(spanned(), toy_chip("edgebert-n16", o), pad_to=64) for o in ({}, SKIPPED)
+    ]
     assert results[1].latency_s.value < results[0].latency_s.value
     assert results[1].energy_j.value < results[0].energy_j.value

@@ -32,12 +32,14 @@ def test_a_medium_takes_activations_only_where_the_chip_says_that_it_is_written(
     medium: str,
 ) -> None:
     assert toy_chip(overrides=written(medium)).can_write(medium)
-    with pytest.raises(ChipError, match=rf"placement.activation: got '{medium}', which is read-only"):
+    with pytest.raises(
+        ChipError, match=rf"placement.activation: got '{medium}', which is read-only"
+    ):
         toy_chip(overrides=written(medium, writable=False))
 
 
 def test_dram_that_is_not_written_takes_none_either() -> None:
-    with pytest.raises(ChipError, match="placement.activation: got 'lpddr4', which is read-only"):
+    with pytest.raises(ChipError, match=r"placement\.activation: got 'lpddr4', which is read-only"):
         toy_chip(overrides={"storage.lpddr4.writable": False})
 
 
