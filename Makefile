@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP_ARGS ?=
+# Such as --sentences DIR/sst2/dev.tsv: also times a labelled text of one's own.
+BENCH_ARGS ?=
 STAMP := $(VENV)/.edgesim-installed
 TEST_STAMP := $(VENV)/.edgesim-test-installed
 
@@ -40,7 +42,7 @@ test-wheel: $(TEST_STAMP)
 	cd build/test-wheel/away && ../venv/bin/edgesim demo
 
 bench: $(TEST_STAMP)
-	PYTHONPATH="$(CURDIR)/tests" $(BIN)/python tests/benchmarks/bench.py
+	PYTHONPATH="$(CURDIR)/tests" $(BIN)/python tests/benchmarks/bench.py $(BENCH_ARGS)
 
 bench-peers: $(TEST_STAMP)
 	PYTHONPATH="$(CURDIR)/tests:$(CURDIR)/tests/benchmarks/peers" \

@@ -15,7 +15,12 @@ def add_calibrate(commands: Any) -> None:
         "calibrate", help="measure a model's activations over text, for the chip's arithmetic"
     )
     parser.add_argument("model", help=MODEL_HELP)
-    parser.add_argument("--sentences", required=True, metavar="FILE.tsv", help="not a test set")
+    text = parser.add_mutually_exclusive_group(required=True)
+    text.add_argument("--sentences", metavar="FILE.tsv", help="not a test set")
+    text.add_argument(
+        "--data", metavar="DIR",
+        help="take a zoo model's selection slice, out of DIR/TASK/train.tsv",
+    )  # fmt: skip
     parser.add_argument(
         "-o",
         "--output",
@@ -33,13 +38,16 @@ def add_calibrate(commands: Any) -> None:
 
 def _calibrate(chosen: argparse.Namespace) -> None:
     from edgesim.ir.activation_statistics import FILE_NAME
-    from edgesim.pipeline.calibrate import calibrate_model
+    from edgesim.pipeline.calibrate import calibrate_model, calibrate_selection
     from edgesim.pipeline.models import open_model
 
     chip = asked_chip(chosen.zeros_on, []) if chosen.zeros_on else None
     source = open_model(chosen.model)
     path = Path(chosen.output) if chosen.output else source.path / FILE_NAME
-    found = calibrate_model(source, Path(chosen.sentences), chip, chosen.origin)
+    if chosen.data:
+        found = calibrate_selection(source, Path(chosen.data), chip, chosen.origin)
+    else:
+        found = calibrate_model(source, Path(chosen.sentences), chip, chosen.origin)
     found.save(path)
     say(chosen, f"{path}: {len(found.tensors)} activations over {found.origin}")
     write_json(chosen, {"file": str(path), "origin": found.origin, "zeros": found.zeros_origin})

@@ -103,19 +103,21 @@ def target_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def request(chosen: argparse.Namespace) -> tuple[OpTrace, dict[str, Any]]:
-    """The trace, workload and exits that were asked for."""
-    trace, _, workload = sentences_of(chosen)
+def request(
+    chosen: argparse.Namespace, arithmetic: str | None = None
+) -> tuple[OpTrace, dict[str, Any]]:
+    """The trace, workload and exits that were asked for; in another arithmetic, if one is named."""
+    trace, _, workload = sentences_of(chosen, arithmetic)
     return trace, {
         "workload": workload, "exit_policy": _policy(chosen, workload), "pad_to": chosen.pad_to,
-        "arithmetic": chosen.arithmetic, "strategy": chosen.strategy,
+        "arithmetic": arithmetic or chosen.arithmetic, "strategy": chosen.strategy,
         "latency_target_s": _seconds(chosen.latency_target),
         "latency_target_fraction": chosen.latency_target_fraction,
     }  # fmt: skip
 
 
 def sentences_of(
-    chosen: argparse.Namespace,
+    chosen: argparse.Namespace, arithmetic: str | None = None
 ) -> tuple[OpTrace, ModelSource | None, Workload | None]:
     """The trace, the model it came from, and the sentences that were asked for."""
     from edgesim.ir.activation_statistics import ActivationStatistics
@@ -123,8 +125,9 @@ def sentences_of(
     from edgesim.pipeline.arithmetic import checked_arithmetic
     from edgesim.pipeline.models import open_trace
 
-    arithmetic = checked_arithmetic(getattr(chosen, "arithmetic", "float32"))
-    trace, folder = open_trace(chosen.target)
+    asked = checked_arithmetic(getattr(chosen, "arithmetic", "float32"))
+    arithmetic = arithmetic or asked
+    trace, folder = open_trace(chosen.target, arithmetic)
     workload = None
     if chosen.workload:
         workload = Workload.load(Path(chosen.workload))
@@ -132,7 +135,7 @@ def sentences_of(
         if folder is None:
             raise InputError("--sentences needs a MODEL; a trace file has no tokenizer")
         workload = folder.record(Path(chosen.sentences))
-        trace = trace if arithmetic == "float32" else folder.executable()
+        trace = trace if arithmetic == "float32" else folder.executable(arithmetic)
     elif chosen.entropies:
         if chosen.pad_to is None:
             raise InputError("--entropies needs --pad-to N: the file tells no lengths")

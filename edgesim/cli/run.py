@@ -92,16 +92,25 @@ def _with_timeline(chosen: argparse.Namespace) -> SimResult:
 
 
 def _simulate(chosen: argparse.Namespace, chips: Sequence[str]) -> list[SimResult]:
-    """One result per chip, for the trace, workload and exits that were asked for."""
+    """One result per chip, for the trace, workload and exits that were asked for.
+
+    Chips other than accelerators compute in float32 whatever arithmetic is asked for.
+    """
     from edgesim.pipeline.models import module_of
     from edgesim.pipeline.simulate import simulate
 
-    trace, options = request(chosen)
     loaded = [asked_chip(name, chosen.settings) for name in chips]
-    return [
-        simulate(
-            trace, chip, precision=chosen.precision if chip.kind == "gpu" else None,
-            model=module_of(chosen.target) if chip.kind == "host-cpu" else None, **options,
-        )
-        for chip in loaded
-    ]  # fmt: skip
+    requests: dict[str, Any] = {}
+    results = []
+    for chip in loaded:
+        arithmetic = chosen.arithmetic if chip.kind == "accelerator" else "float32"
+        if arithmetic not in requests:
+            requests[arithmetic] = request(chosen, arithmetic)
+        trace, options = requests[arithmetic]
+        results.append(
+            simulate(
+                trace, chip, precision=chosen.precision if chip.kind == "gpu" else None,
+                model=module_of(chosen.target) if chip.kind == "host-cpu" else None, **options,
+            )
+        )  # fmt: skip
+    return results

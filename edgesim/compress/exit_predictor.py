@@ -5,19 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from edgesim.compress.recipe import load_recipe
 from edgesim.compress.record import record
-from edgesim.compress.text import LabelledText, read_tsv
+from edgesim.compress.stored_selection import stored_selection
+from edgesim.compress.text import LabelledText
 from edgesim.compress.zoo import load_zoo_model, load_zoo_tokenizer
 from edgesim.compress.zoo_config import load_zoo_config
-from edgesim.errors import InputError
 from edgesim.ir.predictor import MIN_SENTENCES, ExitPredictor
 from edgesim.ir.workload import Workload
 
 SELECTION_WORKLOAD = "selection_workload.npz"
-SELECTION_ROWS = "selection_rows.txt"
 DEV_WORKLOAD = "dev_workload.npz"
 
 
@@ -27,15 +23,8 @@ def fit_exit_predictor(folder: Path, data_dir: Path) -> Workload:
     Writes both into the folder, and the predictor into its recorded dev workload. Raises
     InputError for missing text or row numbers that the text does not have.
     """
-    task = load_recipe(folder / "recipe.yaml").task.name
-    train = read_tsv(data_dir / task / "train.tsv")
-    rows = _selection_rows(folder / SELECTION_ROWS)
-    if rows.max(initial=0) >= len(train):
-        raise InputError(
-            f"{folder / SELECTION_ROWS}: row {int(rows.max())} of {len(train)} rows of "
-            f"{data_dir / task / 'train.tsv'}; this is not the text that the model was trained on"
-        )
-    return store_selection(folder, train.take(rows), task)
+    text, task = stored_selection(folder, data_dir)
+    return store_selection(folder, text, task)
 
 
 def store_selection(folder: Path, selection: LabelledText, task: str) -> Workload:
@@ -55,10 +44,3 @@ def store_selection(folder: Path, selection: LabelledText, task: str) -> Workloa
     if dev.is_file():
         replace(Workload.load(dev), predictor=predictor).save(dev)
     return found
-
-
-def _selection_rows(path: Path) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    try:
-        return np.array(path.read_text(encoding="utf-8").split(), dtype=np.int64)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: no list of row numbers ({error}); restore the file") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from edgesim.compress.files import write_whole
 from edgesim.compress.multi_exit import MultiExitClassifier
 from edgesim.compress.recipe import Recipe, load_recipe
 from edgesim.compress.record import record, unpadded_logits
+from edgesim.compress.stored_selection import SELECTION_ROWS
 from edgesim.compress.stored_weights import SHARED_FOLDER
 from edgesim.compress.text import LabelledText, load_tokenizer, read_tsv, tokenize
 from edgesim.compress.zoo import (
@@ -41,22 +42,28 @@ from edgesim.compress.zoo_config import CONFIG_FILE, load_zoo_config
 from edgesim.errors import InputError
 from edgesim.ir.token_counts import FILE_NAME as COUNTS_FILE
 from edgesim.ir.token_counts import save_token_counts
+from edgesim.ir.workload import Workload
 
 RECIPE_FILE = "recipe.yaml"
 WORKLOAD_FILE = "dev_workload.npz"
 CARD_FILE = "card.md"
-SELECTION_FILE = "selection_rows.txt"
 
 
 @dataclass(frozen=True)
 class CompressResult:
     """The finished zoo folder and its figures (the content of evaluation.json).
 
-    The folder holds no op trace yet: lowering is another stage, so the pipeline adds it.
+    The folder holds no op trace and no ranges of activations yet: these are other stages, so the
+    pipeline adds them.
     """
 
     folder: Path
     evaluation: Mapping[str, Any]
+    task: str
+    dev: Workload
+    """The recorded dev set, token ids in their order."""
+    selection: Workload
+    """The same of the selection slice."""
 
 
 def compress_recipe(
@@ -105,12 +112,13 @@ def _run(
         tokenizer_path=base / "tokenizer.json", thresholds_nats=thresholds,
     )  # fmt: skip
     _write_side_files(recipe, recipe_path, data, base, out)
-    evaluation = _evaluate(recipe, data, base, out, work)
+    dev, selection = _record(recipe, data, out)
+    evaluation = _evaluate(recipe, data, base, out, work, dev)
     write_whole(
         out / assessment.EVALUATION_FILE, (json.dumps(evaluation, indent=1) + "\n").encode()
     )
     write_whole(out / CARD_FILE, card_text(recipe, load_zoo_config(out), evaluation).encode())
-    return CompressResult(out, evaluation)
+    return CompressResult(out, evaluation, recipe.task.name, dev, selection)
 
 
 def _labels(text: LabelledText) -> NDArray[np.int64]:
@@ -133,7 +141,7 @@ def _write_side_files(
     if demo.is_file() and demo.resolve() != (out / demo.name).resolve():
         write_whole(out / demo.name, demo.read_bytes())
     rows = "".join(f"{row}\n" for row in data.split.selection_rows)
-    write_whole(out / SELECTION_FILE, rows.encode())
+    write_whole(out / SELECTION_ROWS, rows.encode())
     vocabulary_size = load_zoo_config(out).encoder.vocab_size
     tokens = np.concatenate(training_tokens(recipe, data, base))
     counts = np.bincount(tokens, minlength=vocabulary_size).astype(np.int64)
@@ -151,15 +159,22 @@ def _dense_figures(recipe: Recipe, dev: LabelledText, base: Path, work: Path) ->
     }
 
 
-def _evaluate(recipe: Recipe, data: TaskData, base: Path, out: Path, work: Path) -> dict[str, Any]:
-    """Figures of the stored model as read back from its folder, beside the first stage's."""
-    config, model, tokenizer = load_zoo_config(out), load_zoo_model(out), load_zoo_tokenizer(out)
+def _record(recipe: Recipe, data: TaskData, out: Path) -> tuple[Workload, Workload]:
+    """Dev set and selection slice through the stored model, in order; both are stored too."""
     workload = record(
-        model, tokenizer, data.dev, name=f"{recipe.task.name} dev",
-        max_tokens=config.max_tokens, model_name=recipe.name,
+        load_zoo_model(out), load_zoo_tokenizer(out), data.dev, name=f"{recipe.task.name} dev",
+        max_tokens=load_zoo_config(out).max_tokens, model_name=recipe.name,
     )  # fmt: skip
     workload.save(out / WORKLOAD_FILE)
-    store_selection(out, data.selection, recipe.task.name)
+    selection = store_selection(out, data.selection, recipe.task.name)
+    return replace(workload, predictor=selection.predictor), selection
+
+
+def _evaluate(
+    recipe: Recipe, data: TaskData, base: Path, out: Path, work: Path, workload: Workload
+) -> dict[str, Any]:
+    """Figures of the stored model as read back from its folder, beside the first stage's."""
+    config, model, tokenizer = load_zoo_config(out), load_zoo_model(out), load_zoo_tokenizer(out)
     thresholds, selection = config.thresholds_nats, data.selection
     evaluation: dict[str, Any] = {
         "schema_version": assessment.EVALUATION_VERSION,

@@ -98,4 +98,7 @@ def with_zeros(trace: OpTrace, sentences: Sequence[Any], profile: Profile, origi
             tensors[name], density=zeros.nonzeros / zeros.elements,
             null_vector_fraction=zeros.null_vectors / zeros.vectors,
         )  # fmt: skip
-    return replace(trace, tensors=tensors, activation_statistics=origin)
+    return replace(
+        trace, tensors=tensors, activation_statistics=origin, zeros_profile=profile.fingerprint,
+        zeros_vector_size=profile.vector_size,
+    )  # fmt: skip

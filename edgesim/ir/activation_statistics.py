@@ -39,6 +39,9 @@ class ActivationStatistics:
     zeros_origin: str | None
     """The same with the arithmetic in which zeros were counted; None where they were not."""
     tensors: Mapping[str, Measured]
+    zeros_profile: str | None = None
+    """Fingerprint of that arithmetic."""
+    zeros_vector_size: int | None = None
 
     @classmethod
     def of(cls, trace: OpTrace) -> ActivationStatistics:
@@ -55,6 +58,7 @@ class ActivationStatistics:
                 for name, tensor in trace.tensors.items()
                 if tensor.largest is not None
             },
+            zeros_profile=trace.zeros_profile, zeros_vector_size=trace.zeros_vector_size,
         )  # fmt: skip
 
     def applied(self, trace: OpTrace) -> OpTrace:
@@ -73,10 +77,18 @@ class ActivationStatistics:
                     tensors[name], density=found.density,
                     null_vector_fraction=found.null_vector_fraction,
                 )  # fmt: skip
+        measured = replace(trace, tensors=tensors, calibration=self.origin)
+        if self.zeros_origin is None:
+            return measured
         return replace(
-            trace, tensors=tensors, calibration=self.origin,
-            activation_statistics=self.zeros_origin or trace.activation_statistics,
+            measured, activation_statistics=self.zeros_origin, zeros_profile=self.zeros_profile,
+            zeros_vector_size=self.zeros_vector_size,
         )  # fmt: skip
+
+    def ranges(self) -> ActivationStatistics:
+        """The same without zeros."""
+        tensors = {name: Measured(found.largest) for name, found in self.tensors.items()}
+        return ActivationStatistics(self.origin, None, tensors)
 
     def save(self, path: Path) -> None:
         """Write JSON; the file appears whole or not at all."""
@@ -84,7 +96,8 @@ class ActivationStatistics:
             raise InputError(f"{path}: the folder {path.parent} does not exist")
         content = {
             "kind": KIND, "schema_version": SCHEMA_VERSION, "origin": self.origin,
-            "zeros_origin": self.zeros_origin,
+            "zeros_origin": self.zeros_origin, "zeros_profile": self.zeros_profile,
+            "zeros_vector_size": self.zeros_vector_size,
             "tensors": {
                 name: [found.largest, found.density, found.null_vector_fraction]
                 for name, found in sorted(self.tensors.items())
@@ -102,14 +115,26 @@ class ActivationStatistics:
             if (content["kind"], content["schema_version"]) != (KIND, SCHEMA_VERSION):
                 raise ValueError("of another kind or version")
             tensors = {name: _measured(row) for name, row in content["tensors"].items()}
-            zeros = content["zeros_origin"]
-            return cls(str(content["origin"]), None if zeros is None else str(zeros), tensors)
+            return cls(
+                str(content["origin"]), _text(content["zeros_origin"]), tensors,
+                _text(content.get("zeros_profile")), _size(content.get("zeros_vector_size")),
+            )  # fmt: skip
         except OSError as error:
             raise InputError(f"{path}: cannot be read ({error.strerror})") from None
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise InputError(
                 f"{path}: no {KIND} of edgesim ({error}); write them anew: edgesim calibrate"
             ) from None
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def _size(value: Any) -> int | None:
+    if value is not None and (type(value) is not int or value < 1):
+        raise ValueError(f"vector size {value!r}")
+    return value
 
 
 def _measured(row: list[Any]) -> Measured:

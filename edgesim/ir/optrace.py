@@ -81,6 +81,10 @@ class OpTrace:
     masks: Mapping[str, NDArray[np.uint8]]
     activation_statistics: str | None = None
     """Where activation densities come from; None means assumed dense."""
+    zeros_profile: str | None = None
+    """Fingerprint of the arithmetic in which they were counted; None where none is named."""
+    zeros_vector_size: int | None = None
+    """Vector size at which null vectors were counted."""
     calibration: str | None = None
     """Over which sentences the largest activations were found; None where they were not."""
     token_counts: NDArray[np.int64] | None = None

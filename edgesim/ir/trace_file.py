@@ -58,6 +58,9 @@ def trace_content(trace: OpTrace) -> tuple[dict[str, Any], dict[str, Any]]:
         "epilogue": [_op_to_json(op) for op in trace.epilogue],
         "tensors": [_tensor_to_json(t) for t in trace.tensors.values()],
     }  # fmt: skip
+    if trace.zeros_profile is not None:
+        meta["zeros_profile"] = trace.zeros_profile
+        meta["zeros_vector_size"] = trace.zeros_vector_size
     columns: dict[str, Any] = {f"mask:{name}": packed for name, packed in trace.masks.items()}
     if trace.token_counts is not None:
         columns["token_counts"] = trace.token_counts
@@ -82,7 +85,8 @@ def load_trace(path: str | Path) -> OpTrace:
         return OpTrace(
             name=meta["name"], model_class=meta["model_class"], max_tokens=meta["max_tokens"],
             outputs=tuple(meta["outputs"]), activation_statistics=meta["activation_statistics"],
-            calibration=meta.get("calibration"),
+            calibration=meta.get("calibration"), zeros_profile=meta.get("zeros_profile"),
+            zeros_vector_size=meta.get("zeros_vector_size"),
             prologue=tuple(_op_from_json(r) for r in meta["prologue"]),
             layers=tuple(
                 Layer(

@@ -8,9 +8,10 @@ import numpy as np
 
 from edgesim.errors import InputError
 from edgesim.functional.chip.arithmetic import chip_arithmetic
+from edgesim.functional.chip.operands import operands_of
 from edgesim.functional.chip.profile import Profile, profile_of
 from edgesim.functional.chip.remarks import remarks
-from edgesim.functional.chip.storage import stored_as
+from edgesim.functional.chip.storage import stored_as, with_fitting_zeros
 from edgesim.functional.execution import Arithmetic, execute_all
 from edgesim.functional.float32 import float32_arithmetic
 from edgesim.functional.released import released_arithmetic
@@ -41,11 +42,13 @@ def answered(
     checked_arithmetic(arithmetic)
     if not isinstance(chip, AcceleratorSpec):
         arithmetic = FLOAT32
-    if workload is None:
-        return None, arithmetic
     profile = (
         profile_of(chip) if isinstance(chip, AcceleratorSpec) and arithmetic == SOUND else None
     )
+    if profile is not None:
+        operands_of(profile)  # refuses formats without values
+    if workload is None:
+        return None, arithmetic
     wanted = "" if profile is None else profile.fingerprint
     if workload.arithmetic == arithmetic and workload.profile == wanted:
         return workload, arithmetic
@@ -55,10 +58,15 @@ def answered(
 
 
 def as_stored(trace: OpTrace, chip: Chip, arithmetic: str) -> OpTrace:
-    """The trace as a chip stores it: in `chip` arithmetic with weights in the chip's own format."""
-    if arithmetic != SOUND or not isinstance(chip, AcceleratorSpec):
+    """The trace as a chip stores it: in `chip` arithmetic with weights in the chip's own format.
+
+    Zeros of activations stay where they were counted in the chip's arithmetic.
+    """
+    if not isinstance(chip, AcceleratorSpec):
         return trace
-    return stored_as(trace, profile_of(chip))
+    own = None if chip.arithmetic is None or arithmetic == RELEASED else profile_of(chip)
+    trace = with_fitting_zeros(trace, own)
+    return trace if arithmetic != SOUND else stored_as(trace, profile_of(chip))
 
 
 def _not_recorded(workload: Workload, chip: Chip, arithmetic: str) -> str:

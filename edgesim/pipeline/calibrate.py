@@ -12,7 +12,7 @@ from edgesim.functional.chip.profile import profile_of
 from edgesim.hw.spec import AcceleratorSpec, Chip
 from edgesim.ir.activation_statistics import ActivationStatistics
 from edgesim.ir.optrace import OpTrace
-from edgesim.pipeline.models import ModelSource
+from edgesim.pipeline.models import ModelFolder, ModelSource
 
 
 def calibrate(
@@ -43,3 +43,29 @@ def calibrate_model(
     assert ids is not None
     words = origin or f"{len(ids)} sentences of {sentences.name}"
     return ActivationStatistics.of(calibrate(source.executable(), ids, chip, words))
+
+
+def calibrate_selection(
+    source: ModelSource, data_dir: Path, chip: Chip | None, origin: str | None = None
+) -> ActivationStatistics:
+    """What the selection slice of a zoo model shows; its text is in DATA/task/train.tsv.
+
+    InputError for a model that is no zoo folder or whose text is not there.
+    """
+    from edgesim.compress.stored_selection import stored_selection
+    from edgesim.compress.text import tokenize
+    from edgesim.compress.zoo import load_zoo_tokenizer
+    from edgesim.compress.zoo_config import load_zoo_config
+
+    if not isinstance(source, ModelFolder):
+        raise InputError(f"{source.path}: no zoo folder, so no selection slice; name --sentences")
+    text, task = stored_selection(source.path, data_dir)
+    tokenizer = load_zoo_tokenizer(source.path)
+    ids = tokenize(tokenizer, text.sentences, load_zoo_config(source.path).max_tokens)
+    words = origin or selection_origin(task, len(ids))
+    return ActivationStatistics.of(calibrate(source.executable(), ids, chip, words))
+
+
+def selection_origin(task: str, num_rows: int) -> str:
+    """The selection slice in words, for reports."""
+    return f"the selection slice, {num_rows:,} {task} training rows that were left out of training"

@@ -43,14 +43,14 @@ class ModelSource(Protocol):
     def name(self) -> str:
         """The folder's or file's name."""
 
-    def trace(self) -> OpTrace:
-        """A stored trace, else the model lowered now."""
+    def trace(self, arithmetic: str = "float32") -> OpTrace:
+        """A stored trace, else the model lowered now; with zeros of activations in `chip`."""
 
     def lower(self, keep_output_projection: bool = False) -> OpTrace:
         """The trace of the stored weights, lowered now; see `edgesim.lowering.lower`."""
 
-    def executable(self) -> OpTrace:
-        """The trace with weight values and, where it was calibrated, ranges of activations."""
+    def executable(self, arithmetic: str = "float32") -> OpTrace:
+        """The same with weight values; where it was calibrated, ranges of activations too."""
 
     def workload(self, arithmetic: str = "float32") -> Workload | None:
         """The workload that was recorded with the model; None where there is none."""
@@ -75,29 +75,38 @@ class ModelFolder:
 
     def workload(self, arithmetic: str = "float32") -> Workload:
         """The workload that was recorded with the model, in an arithmetic if that was recorded."""
-        own = self.path / f"dev_workload_{arithmetic}.npz"
+        own = self.workload_path(arithmetic)
         return Workload.load(own if own.is_file() else self.path / WORKLOAD)
+
+    def workload_path(self, arithmetic: str) -> Path:
+        """Where answers in an arithmetic other than float32 are kept."""
+        return self.path / f"dev_workload_{arithmetic}.npz"
 
     def selection(self) -> Workload | None:
         """The selection slice with the predictor fitted on it; None where it was not recorded."""
         path = self.path / SELECTION
         return Workload.load(path) if path.is_file() else None
 
-    def trace(self) -> OpTrace:
-        """The stored trace; without one the model is lowered, which needs torch."""
-        stored = self.path / TRACE
-        return self._with_statistics(load_trace(stored)) if stored.is_file() else self.lower()
+    def trace(self, arithmetic: str = "float32") -> OpTrace:
+        """The stored trace; without one the model is lowered, which needs torch.
 
-    def executable(self) -> OpTrace:
+        Ranges of activations are those that were measured with the model. So are their zeros in
+        `chip` arithmetic, where they arise; otherwise activations are dense.
+        """
+        stored = self.path / TRACE
+        found = load_trace(stored) if stored.is_file() else self._lowered()
+        return self._with_statistics(found, zeros=arithmetic == "chip")
+
+    def executable(self, arithmetic: str = "float32") -> OpTrace:
         """The trace with the values of the stored weights; without a stored trace it is lowered.
 
         InputError where the stored trace is not of these weights.
         """
         from edgesim.compress.stored_weights import stored_weights
 
-        if not (self.path / TRACE).is_file():
-            return self.lower()
-        trace = self.trace()
+        trace = self.trace(arithmetic)
+        if trace.values is not None:
+            return trace
         values = stored_weights(self.path)
         names = {name for op in trace.all_ops() for name in op.weights}
         for name in sorted(names):
@@ -116,6 +125,9 @@ class ModelFolder:
 
     def lower(self, keep_output_projection: bool = False) -> OpTrace:
         """The trace of the stored weights, lowered now."""
+        return self._with_statistics(self._lowered(keep_output_projection), zeros=False)
+
+    def _lowered(self, keep_output_projection: bool = False) -> OpTrace:
         from edgesim.compress.zoo_config import load_zoo_config
         from edgesim.lowering import lower
 
@@ -124,16 +136,18 @@ class ModelFolder:
         if (self.path / TOKEN_COUNTS).is_file():
             counts = load_token_counts(self.path / TOKEN_COUNTS)
         weight_format = config.weight_format.number_format.name
-        trace = lower(
+        return lower(
             self.module(), name=self.name, weight_format=weight_format, token_counts=counts,
             keep_output_projection=keep_output_projection,
         )  # fmt: skip
-        return self._with_statistics(trace)
 
-    def _with_statistics(self, trace: OpTrace) -> OpTrace:
+    def _with_statistics(self, trace: OpTrace, zeros: bool) -> OpTrace:
         """The trace with what was measured of the model's activations, if anything was."""
         path = self.path / ACTIVATION_STATISTICS
-        return ActivationStatistics.load(path).applied(trace) if path.is_file() else trace
+        if not path.is_file():
+            return trace
+        measured = ActivationStatistics.load(path)
+        return (measured if zeros else measured.ranges()).applied(trace)
 
     def record(self, sentences: Path) -> Workload:
         """Run the model over a TSV of sentences: lengths, entropies, logits, labels."""
@@ -183,11 +197,11 @@ class HuggingFaceFolder:
 
         return lower(self.module(), name=self.name, keep_output_projection=keep_output_projection)
 
-    def trace(self) -> OpTrace:
+    def trace(self, arithmetic: str = "float32") -> OpTrace:
         """The same: nothing is stored in the folder."""
         return self.lower()
 
-    def executable(self) -> OpTrace:
+    def executable(self, arithmetic: str = "float32") -> OpTrace:
         """The same: lowering keeps weight values."""
         return self.lower()
 
@@ -229,11 +243,11 @@ class ExportedFile:
 
         return lower_pt2(self.path, keep_output_projection=keep_output_projection)
 
-    def trace(self) -> OpTrace:
+    def trace(self, arithmetic: str = "float32") -> OpTrace:
         """The same: nothing is stored beside the program."""
         return self.lower()
 
-    def executable(self) -> OpTrace:
+    def executable(self, arithmetic: str = "float32") -> OpTrace:
         """The same: lowering keeps weight values."""
         return self.lower()
 
@@ -286,13 +300,15 @@ def _is_hugging_face(folder: Path) -> bool:
     return isinstance(config, dict) and "model_type" in config
 
 
-def open_trace(target: str | Path) -> tuple[OpTrace, ModelSource | None]:
-    """A trace file, or a model with its trace."""
+def open_trace(
+    target: str | Path, arithmetic: str = "float32"
+) -> tuple[OpTrace, ModelSource | None]:
+    """A trace file, or a model with its trace for runs in an arithmetic."""
     path = Path(target)
     if path.suffix != EXPORTED and (path.is_file() or path.suffix == ".npz"):
         return load_trace(path), None
     source = open_model(target)
-    return source.trace(), source
+    return source.trace(arithmetic), source
 
 
 def module_of(target: str | Path) -> Any:

@@ -129,8 +129,10 @@ def _trace_assumptions(asked: RunInput) -> tuple[str, ...]:
 
 
 def _answer_notes(asked: RunInput) -> tuple[str, ...]:
-    """What the arithmetic of the answers could not hold."""
-    return () if asked.workload is None else asked.workload.notes
+    """What the arithmetic of the answers could not hold, and where zeros come from."""
+    origin = asked.trace.activation_statistics
+    zeros = () if origin is None else (f"zeros of activations: {origin}",)
+    return zeros if asked.workload is None else (*asked.workload.notes, *zeros)
 
 
 def _notes(mapper: Mapper, simulator: Simulator, run: SimulationRun) -> tuple[str, ...]:

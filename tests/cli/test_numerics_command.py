@@ -7,6 +7,7 @@ import pytest
 from edgesim.cli import main
 
 MODEL = "minilm-sst2-ee"
+MODELS = (MODEL, "minilm-sst2-edgebert")
 
 
 @pytest.mark.parametrize(
@@ -18,6 +19,11 @@ MODEL = "minilm-sst2-ee"
         (["numerics", MODEL, "--sentences", "none.tsv"], "none.tsv: no such file"),
         (["numerics", MODEL, "--exit-threshold", "-1"], "at least 0"),
         (["calibrate", "nope", "--sentences", "none.tsv"], "no shipped model named 'nope'"),
+        (["calibrate", MODEL, "--data", "none"], "train.tsv: no such file"),
+        (
+            ["run", MODEL, "--chip", "edgebert-isscc23", "--arithmetic", "chip"],
+            "the values of fp8_e4m3 are not modelled",
+        ),
         (["run", MODEL, "--arithmetic", "edgebert-hls-as-released"], "without their order"),
         (["run", MODEL, "--calibration", "none.json"], "none.json: cannot be read"),
     ],
@@ -32,25 +38,42 @@ def test_wrong_requests_are_one_line_and_exit_two(
     assert printed.out == ""
 
 
-def test_the_shipped_model_is_calibrated_on_its_selection_slice() -> None:
+@pytest.mark.parametrize("model", MODELS)
+def test_shipped_models_are_calibrated_on_their_selection_slice(model: str) -> None:
     from edgesim.ir.activation_statistics import ActivationStatistics
     from edgesim.pipeline.models import find_model
 
-    folder = find_model(MODEL)
+    folder = find_model(model)
     measured = ActivationStatistics.load(folder.path / "activation_statistics.json")
     assert "selection slice" in measured.origin
-    trace = folder.trace()
+    trace, inside = folder.trace(), folder.trace("chip")
     written = {op.output for op in trace.all_ops() if op.kind != "exit_check"}
     assert set(measured.tensors) == written
-    assert trace.calibration == measured.origin
+    assert trace.calibration == inside.calibration == measured.origin
+    assert (trace.activation_statistics, trace.zeros_profile) == (None, None)
+    assert inside.activation_statistics == measured.zeros_origin
+    shares = [inside.tensors[op.output].density for op in inside.layers[0].ops]
+    assert min(shares) < 0.9
 
 
-def test_recorded_answers_of_the_shipped_model_are_those_of_the_default_chip() -> None:
+def test_a_comparison_in_the_chips_arithmetic_keeps_the_gpu_in_float32(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["compare", MODEL, "--arithmetic", "chip", "--exit-threshold", "0.24"]) == 0
+    printed = capsys.readouterr().out
+    row = next(line for line in printed.splitlines() if line.startswith("length, activations"))
+    assert row.split()[-3:] == ["S", "own,", "float32"]
+    assert "S own, chip" in row
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_recorded_answers_of_shipped_models_are_those_of_the_default_chip(model: str) -> None:
     from edgesim.hw.loader import load_chip
-    from edgesim.pipeline.arithmetic import answered
+    from edgesim.pipeline.arithmetic import answered, as_stored
     from edgesim.pipeline.models import find_model
 
-    folder = find_model(MODEL)
-    stored = folder.workload("chip")
+    folder, chip = find_model(model), load_chip("edgebert-n16")
+    stored, trace = folder.workload("chip"), folder.trace("chip")
     assert stored.arithmetic == "chip"
-    assert answered(folder.trace(), load_chip("edgebert-n16"), stored, "chip")[0] is stored
+    assert answered(trace, chip, stored, "chip")[0] is stored
+    assert as_stored(trace, chip, "chip") is trace

@@ -10,6 +10,7 @@ from toy_traces import BertShape, bert_like
 
 from edgesim.errors import InputError
 from edgesim.ir.activation_statistics import ActivationStatistics, Measured
+from edgesim.ir.trace_file import load_trace, save_trace
 
 TRACE = bert_like(BertShape(layers=1))
 NAME = "layer1.add1.out"
@@ -17,7 +18,8 @@ NAME = "layer1.add1.out"
 
 def statistics(zeros: str | None = "rows, on a chip") -> ActivationStatistics:
     share = 0.5 if zeros else None
-    return ActivationStatistics("rows", zeros, {NAME: Measured(3.25, share, share)})
+    named = ("0123456789abcdef", 16) if zeros else (None, None)
+    return ActivationStatistics("rows", zeros, {NAME: Measured(3.25, share, share)}, *named)
 
 
 @pytest.mark.parametrize("zeros", [None, "rows, on a chip"])
@@ -30,6 +32,15 @@ def test_statistics_survive_their_file_and_a_trace(tmp_path: Path, zeros: str | 
     assert trace.tensors[NAME].density == (0.5 if zeros else 1.0)
     assert (trace.calibration, trace.activation_statistics) == ("rows", zeros)
     assert ActivationStatistics.of(trace) == statistics(zeros)
+    save_trace(trace, tmp_path / "t.npz")
+    assert ActivationStatistics.of(load_trace(tmp_path / "t.npz")) == statistics(zeros)
+
+
+def test_ranges_alone_leave_activations_dense() -> None:
+    trace = statistics().ranges().applied(TRACE)
+    assert trace.tensors[NAME].largest == 3.25
+    assert trace.tensors[NAME].density == 1.0
+    assert (trace.activation_statistics, trace.zeros_profile) == (None, None)
 
 
 def test_statistics_of_another_model_are_refused() -> None:
@@ -46,6 +57,7 @@ def test_statistics_of_another_model_are_refused() -> None:
         lambda c: c | {"tensors": {NAME: [float("nan"), None, None]}},
         lambda c: c | {"tensors": {NAME: [1.0, 1.5, None]}},
         lambda c: c | {"tensors": []},
+        lambda c: c | {"zeros_vector_size": 0},
         lambda c: {},
     ],
 )

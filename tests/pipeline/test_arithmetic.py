@@ -13,7 +13,7 @@ import edgesim as es
 from edgesim.errors import InputError
 from edgesim.ir.optrace import OpTrace
 from edgesim.ir.workload import Workload
-from edgesim.pipeline.arithmetic import answered
+from edgesim.pipeline.arithmetic import RELEASED, answered, as_stored
 
 CHIP = es.load_chip("edgebert-n16")
 
@@ -113,5 +113,29 @@ def test_calibration_in_python_feeds_a_run() -> None:
     assert measured.activation_statistics is not None
     result = es.simulate(measured, CHIP, workload=workload(measured), arithmetic="chip")
     assert not any("activations are dense" in line for line in result.assumed)
+    assert any(note.startswith("zeros of activations: ") for note in result.notes)
+    dense = es.simulate(toy(), CHIP, workload=workload(toy()), arithmetic="chip")
+    assert any("activations are dense" in line for line in dense.assumed)
+    assert result.chip_energy_j.value < dense.chip_energy_j.value
     with pytest.raises(InputError, match="only an accelerator"):
         es.calibrate(fresh, sentences(5), es.load_chip("tx2-maxn"))
+
+
+def densities(trace: OpTrace) -> list[tuple[float, float | None]]:
+    """Density and null vectors of every activation."""
+    tensors = (t for t in trace.tensors.values() if t.tensor_class == "activation")
+    return [(tensor.density, tensor.null_vector_fraction) for tensor in tensors]
+
+
+def test_zeros_hold_for_chips_that_compute_alike_and_null_vectors_for_no_longer_ones() -> None:
+    measured = es.calibrate(toy(), sentences(5, 12, 20, seed=8), CHIP)
+    found = densities(measured)
+    assert min(density for density, _ in found) < 1
+    assert as_stored(measured, CHIP, "chip") is measured
+    assert as_stored(measured, es.load_chip("edgebert-n8"), "chip") is measured
+    longer = densities(as_stored(measured, es.load_chip("edgebert-n32"), "chip"))
+    assert longer == [(density, None) for density, _ in found]
+    for chip, arithmetic in (("edgebert-n16-int8", "chip"), ("edgebert-n16", RELEASED)):
+        other = as_stored(measured, es.load_chip(chip), arithmetic)
+        assert set(densities(other)) == {(1.0, None)}
+        assert other.activation_statistics is None
