@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgesim.cli.output import say, write_json
 from edgesim.cli.request import asked_chip, request, run_options
+from edgesim.errors import InputError
+
+if TYPE_CHECKING:
+    from edgesim.hw.spec import AcceleratorSpec
+    from edgesim.pipeline.tasks import Task, TaskSet
 
 
 def add_duty(commands: Any) -> None:
@@ -21,24 +26,67 @@ def add_duty(commands: Any) -> None:
     parser.add_argument("--arrivals", choices=("poisson", "fixed"), default="poisson")
     parser.add_argument("--count", type=int, default=10_000, metavar="N", help="sentences played")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--task", action="append", default=[], metavar="MODEL", dest="tasks",
+        help="a further task over the same embeddings, with its own recorded sentences; may repeat",
+    )  # fmt: skip
+    parser.add_argument(
+        "--order", choices=("random", "turns"), default="random", help="of tasks among arrivals"
+    )
+    parser.add_argument(
+        "--burst", type=int, default=1, metavar="N", help="sentences of one task after another"
+    )
     parser.set_defaults(run=_duty)
 
 
 def _duty(chosen: argparse.Namespace) -> None:
     from edgesim.pipeline.duty_cycle import duty_cycle, duty_lines
-    from edgesim.pipeline.simulate import simulate
     from edgesim.pipeline.timeline import accelerator_only
 
-    trace, options = request(chosen)
+    if not chosen.tasks and (chosen.burst != 1 or chosen.order != "random"):
+        raise InputError("--burst and --order need a second task: --task MODEL")
     chip = accelerator_only(asked_chip(chosen.chip, chosen.settings))
-    result = simulate(trace, chip, **options)
+    first, target_s = _task(chosen, chip)
+    tasks = _tasks(chosen, chip, first) if chosen.tasks else None
     cycles = [
         duty_cycle(
-            result, chip, rate, arrivals=chosen.arrivals, num_sentences=chosen.count,
-            seed=chosen.seed, target_s=options["latency_target_s"],
+            first.result, chip, rate, arrivals=chosen.arrivals, num_sentences=chosen.count,
+            seed=chosen.seed, target_s=target_s, tasks=tasks, order=chosen.order,
+            burst=chosen.burst,
         )
         for rate in chosen.rate
     ]  # fmt: skip
-    say(chosen, f"{trace.name} on {chip.name}, {result.num_sentences} sentences in turn")
-    say(chosen, "\n".join(duty_lines(cycles)))
-    write_json(chosen, [cycle.to_json() for cycle in cycles])
+    names = " and ".join(t.trace.name for t in (tasks.tasks if tasks else (first,)))
+    say(chosen, f"{names} on {chip.name}, {first.result.num_sentences} sentences in turn")
+    say(chosen, "\n".join([*(tasks.lines() if tasks else ()), *duty_lines(cycles)]))
+    rows = [cycle.to_json() for cycle in cycles]
+    write_json(chosen, rows if tasks is None else {"tasks": tasks.to_json(), "cycles": rows})
+
+
+def _task(chosen: argparse.Namespace, chip: AcceleratorSpec) -> tuple[Task, float | None]:
+    """The task that `chosen` asks for, simulated, and its latency target."""
+    from edgesim.pipeline.simulate import simulate
+    from edgesim.pipeline.tasks import Task
+
+    trace, options = request(chosen)
+    result = simulate(trace, chip, **options)
+    workload = options["workload"]
+    uses = result.settings.get("strategy") == "latency-aware"
+    predictor = workload.predictor if uses and workload is not None else None
+    return Task(trace, result, predictor), options["latency_target_s"]
+
+
+def _tasks(chosen: argparse.Namespace, chip: AcceleratorSpec, first: Task) -> TaskSet:
+    """All tasks, with what the first one is asked for."""
+    from edgesim.pipeline.tasks import task_set
+
+    if chosen.workload or chosen.sentences or chosen.entropies:
+        raise InputError(
+            "tasks bring their own recorded sentences; leave --workload, --sentences and "
+            "--entropies out"
+        )
+    others = [
+        _task(argparse.Namespace(**{**vars(chosen), "target": name}), chip)[0]
+        for name in chosen.tasks
+    ]
+    return task_set([first, *others], chip)
