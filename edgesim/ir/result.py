@@ -7,12 +7,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from edgesim.ir.interval import Interval
 from edgesim.whole_file import whole_file
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SCHEMA_VERSION = 1
 
@@ -214,6 +215,8 @@ class SimResult:
 
     def to_frame(self) -> pd.DataFrame:
         """One row per sentence."""
+        import pandas as pd
+
         return pd.DataFrame([asdict(row) for row in self.sentences])
 
     def to_json(self) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 
 from edgesim.errors import InputError
@@ -85,6 +86,7 @@ def _unknown(name: object) -> str:
     )
 
 
+@lru_cache(maxsize=256)
 def format_bits(name: str) -> int:
     """Stored bits per element of a format such as `adaptivfloat<8,3>`, `int8` or `float32`."""
     return parse_format(name).bits

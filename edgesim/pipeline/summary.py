@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesim.hw.spec import AcceleratorSpec, SfuSpec
+from edgesim.hw.spec import AcceleratorSpec
 from edgesim.ir.interval import Interval
 from edgesim.ir.latency import OperatingPoint
 from edgesim.ir.plan import SegmentPlan
@@ -22,7 +22,7 @@ from edgesim.pipeline.answers import accuracy, sentence_rows
 from edgesim.pipeline.run_input import RunInput, input_hashes
 from edgesim.pipeline.voltage_use import point_lines, voltage_assumptions, voltage_use
 from edgesim.pipeline.wear import wear_notes
-from edgesim.sim.analytic import segment_ticks
+from edgesim.sim.analytic import schedule_ticks
 from edgesim.sim.artifact.time_parts import time_parts_s
 from edgesim.sim.operating_points import CHANGE, SETTLING, SLEW
 from edgesim.sim.scheduled_run import ScheduledSimulator
@@ -192,19 +192,19 @@ def schedule_range(
         repeats[key] += int(count)
         plans[key] = replace(plan, embedding_reads=())
 
-    def ticks(key: SegmentKey, sfu: SfuSpec) -> int:
+    others = [schedule for schedule in SCHEDULES if schedule != chip.sfu.schedule]
+    sfus = [chip.sfu.model_copy(update={"schedule": schedule}) for schedule in others]
+    added = [0] * len(others)
+    for key, plan in plans.items():
+        if key[0] == CHANGE:
+            continue
         point = key[2]
         at = chip if point is None else chip.at(point.frequency_hz, point.voltage_v)
-        at = at.model_copy(update={"sfu": sfu})
-        return segment_ticks(plans[key], at, simulator.technology)
-
-    moved = [key for key in plans if key[0] != CHANGE]
-    base = {key: ticks(key, chip.sfu) for key in moved}
-    for schedule in SCHEDULES:
-        if schedule != chip.sfu.schedule:
-            sfu = chip.sfu.model_copy(update={"schedule": schedule})
-            added = sum(repeats[key] * (ticks(key, sfu) - base[key]) for key in moved)
-            result[schedule] = own + added / sentences / TICKS_PER_S
+        base, *ticks = schedule_ticks(plan, at, simulator.technology, [chip.sfu, *sfus])
+        for place, other in enumerate(ticks):
+            added[place] += repeats[key] * (other - base)
+    for schedule, more in zip(others, added, strict=True):
+        result[schedule] = own + more / sentences / TICKS_PER_S
     return result
 
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from edgesim.errors import InputError
 from edgesim.ir.interval import Interval
@@ -26,6 +24,9 @@ from edgesim.report.ratios import (
     ratio_lines,
 )
 from edgesim.report.table import text_table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COLUMNS_PER_TABLE = 3
 INTERVAL_COLUMNS = (
@@ -50,6 +51,8 @@ class Comparison:
 
     def to_frame(self) -> pd.DataFrame:
         """One row per result; intervals as value, `…_low_…` and `…_high_…`, ratios to baseline."""
+        import pandas as pd
+
         return pd.DataFrame([self._record(i) for i in range(len(self.results))])
 
     def to_text(self) -> str:

@@ -38,27 +38,44 @@ class _Stream:
 
 def segment_ticks(plan: SegmentPlan, chip: AcceleratorSpec, technology: Technology) -> int:
     """Ticks from the first configuration write to the last interrupt of a segment."""
+    return schedule_ticks(plan, chip, technology, [chip.sfu])[0]
+
+
+def schedule_ticks(
+    plan: SegmentPlan, chip: AcceleratorSpec, technology: Technology, sfus: Sequence[SfuSpec]
+) -> list[int]:
+    """`segment_ticks` with each of several special function units in the chip's place."""
     if plan.programs:
-        return programs_ticks(plan, chip, technology)
-    return _Analysis(plan, chip, technology).total()
+        chips = [chip.model_copy(update={"sfu": sfu}) for sfu in sfus]
+        return [programs_ticks(plan, at, technology) for at in chips]
+    analysis = _Analysis(plan, chip, technology)
+    return [analysis.total(sfu) for sfu in sfus]
 
 
 class _Analysis:
     def __init__(self, plan: SegmentPlan, chip: AcceleratorSpec, technology: Technology) -> None:
         self.plan, self.chip, self.technology = plan, chip, technology
         self.tick = round(1e12 / chip.clock.frequency_hz)
-        self.stream = _Stream(plan.stream_slots)
         self.media: dict[str, tuple[int, int | None, int]] = {}
+        self.products: dict[int, list[tuple[int, int]]] = {}
+        """What `_pieces` found, by identity of the op: no special function unit changes it."""
+        self._begin(chip.sfu)
+
+    def _begin(self, sfu: SfuSpec) -> None:
+        self.sfu = sfu
+        self.stream = _Stream(self.plan.stream_slots)
         self.now = 0
 
-    def total(self) -> int:
+    def total(self, sfu: SfuSpec) -> int:
+        """Ticks of the segment with a special function unit."""
+        self._begin(sfu)
         ops = self.plan.ops
         index = 0
         while index < len(ops):
             for spill in ops[index].entry_stores:
                 self.now += self._write(spill.medium, spill.bits)
             kinds = tuple(op.kind for op in ops[index : index + 3])
-            overlap = self.chip.sfu.overlap == "per_head" and ops[index].repeats > 1
+            overlap = self.sfu.overlap == "per_head" and ops[index].repeats > 1
             if overlap and kinds == ("attention_scores", "softmax", "attention_context"):
                 self._overlapped_heads(ops[index : index + 3])
                 index += 3
@@ -111,43 +128,46 @@ class _Analysis:
 
     def _product(self, op: PlannedOp, head: int) -> None:
         n = self.chip.pu.vector_size
-        fill = self.chip.pu.pipeline_fill_cycles
-        per_tile = n * self.tick
-        depth = ceil(op.reduction / n)
         self._load_share(op)
-        fetched = self.now
-        pieces: Sequence[tuple[int, int]] = [(ceil(op.columns / n), 0)]
-        if op.chunks:
-            pieces = [(c.column_tiles, c.stored_bits) for c in op.chunks]
+        known = self.products.get(id(op))
+        if known is None:
+            known = self.products[id(op)] = self._pieces(op)
         if op.order == "weight_blocked":
-            self._weight_blocked(op, pieces, per_tile * depth)
+            self._weight_blocked(op, known)
             return
         drain = ceil(n / self.chip.pu.drain_vectors_per_cycle)
+        tail = (n + drain + self.chip.pu.pipeline_fill_cycles) * self.tick
         span = op.bands[head] if op.bands else None
         if span is not None:
-            tiles = _band_tiles(op, span, n)
-            self.now += tiles * per_tile + (n + drain + fill) * self.tick
+            self.now += _band_tiles(op, span, n) * n * self.tick + tail
             return
+        fetched = self.now
         for block, rows in enumerate(op.row_blocks):
-            again = block == 0 or op.order == "row_blocked"
-            for columns, bits in pieces:
-                if bits and again:
-                    fetched = max(fetched, self.stream.fetch(self._move(op.medium, bits)))
-                fetched += ceil(rows / n) * columns * depth * per_tile
-                if bits and again:
+            streams = bool(op.chunks) and (block == 0 or op.order == "row_blocked")
+            row_tiles = ceil(rows / n)
+            for compute_ticks, transfer_ticks in known:
+                if streams:
+                    fetched = max(fetched, self.stream.fetch(transfer_ticks))
+                fetched += row_tiles * compute_ticks
+                if streams:
                     self.stream.released.append(fetched)
-        self.now = fetched + (n + drain + fill) * self.tick
+        self.now = fetched + tail
 
-    def _weight_blocked(
-        self, op: PlannedOp, pieces: Sequence[tuple[int, int]], tile_ticks: int
-    ) -> None:
+    def _pieces(self, op: PlannedOp) -> list[tuple[int, int]]:
+        """Ticks of one row of tiles and ticks of the transfer, of every chunk of a product."""
+        n = self.chip.pu.vector_size
+        ticks = ceil(op.reduction / n) * n * self.tick
+        if not op.chunks:
+            return [(ceil(op.columns / n) * ticks, 0)]
+        return [(c.column_tiles * ticks, self._move(op.medium, c.stored_bits)) for c in op.chunks]
+
+    def _weight_blocked(self, op: PlannedOp, pieces: Sequence[tuple[int, int]]) -> None:
         """A lower bound: compute alone, or the stream alone, whichever is longer."""
         n = self.chip.pu.vector_size
         rows = sum(ceil(r / n) for r in op.row_blocks)
-        for _, bits in pieces:
-            arrived = self.stream.fetch(self._move(op.medium, bits))
-            self.stream.released.append(arrived)
-        self.now += rows * sum(columns for columns, _ in pieces) * tile_ticks
+        for _, transfer_ticks in pieces:
+            self.stream.released.append(self.stream.fetch(transfer_ticks))
+        self.now += rows * sum(compute_ticks for compute_ticks, _ in pieces)
 
     def _load_share(self, op: PlannedOp) -> None:
         """The first block's spilled inputs, which nothing can hide."""
@@ -162,7 +182,7 @@ class _Analysis:
         if op.kind == "embedding":
             self._embedding(op)
         else:
-            self.now += _vector_cycles(self.chip, op) * self.tick
+            self.now += _vector_cycles(self.sfu, self.chip.pu.vector_size, op) * self.tick
         if op.parameter_bits:
             self.stream.released.append(self.now)
 
@@ -175,7 +195,7 @@ class _Analysis:
             read_end = max(read_end + self._move(read.medium, read.bits), decode_end)
             decode_end = read_end + decode
         rest = max(0, op.rows - len(reads)) * decode
-        self.now = decode_end + rest + self.chip.sfu.pipeline_fill_cycles * self.tick
+        self.now = decode_end + rest + self.sfu.pipeline_fill_cycles * self.tick
 
     def _move(self, medium: str, bits: int) -> int:
         """Ticks of one transfer that meets no other."""
@@ -215,10 +235,9 @@ def _band_tiles(op: PlannedOp, span: int, n: int) -> int:
     return (side + near) * inner
 
 
-def _vector_cycles(chip: AcceleratorSpec, op: PlannedOp) -> int:
+def _vector_cycles(sfu: SfuSpec, vector_size: int, op: PlannedOp) -> int:
     """Cycles of a vector op from the pass structure of its program."""
-    sfu: SfuSpec = chip.sfu
-    vectors = ceil(op.reduction / chip.pu.vector_size)
+    vectors = ceil(op.reduction / vector_size)
     if op.kind not in sfu.programs:
         return op.rows * vectors + sfu.pipeline_fill_cycles
     program = sfu.programs[op.kind]

@@ -19,19 +19,28 @@ STATE_SIZE = _DRAIN_RING + MAX_BUFFERS
 LOAD_END, COMPUTE_END, DRAIN_END = 0, 1, 2
 
 
+kernel_part = nb.njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+"""A function that only kernels call."""
+
+
 def new_state() -> NDArray[np.int64]:
     """State of an idle array at cycle 0: last fetch, MAC and drain ends, and buffer releases."""
     return np.zeros(STATE_SIZE, dtype=np.int64)
 
 
-@nb.njit(cache=True, nogil=True)
-def _output_tile(state, tiles, load, compute, drain, operands, accumulators, skip):  # type: ignore[no-untyped-def]
-    """Advance the state over the reduction tiles of one output tile and its drain."""
-    before = np.empty_like(state)
+@kernel_part
+def _output_tile(  # type: ignore[no-untyped-def]
+    state, before, tiles, load, compute, drain, operands, accumulators, skip
+):  # fmt: skip
+    """Advance the state over the reduction tiles of one output tile and its drain.
+
+    `before` is room for an earlier state.
+    """
     tile = 0
     while tile < tiles:
         if skip:
-            before[: _COMPUTE_RING + operands] = state[: _COMPUTE_RING + operands]
+            for i in range(_COMPUTE_RING + operands):
+                before[i] = state[i]
         load_start = max(state[0], state[_COMPUTE_RING + operands - 1])
         state[0] = load_start + load
         start = max(state[0], state[1])
@@ -62,7 +71,7 @@ def _output_tile(state, tiles, load, compute, drain, operands, accumulators, ski
     state[_DRAIN_RING] = state[2]
 
 
-@nb.njit(cache=True, nogil=True)
+@nb.njit(cache=True, nogil=True, error_model="numpy")
 def advance_tiles(  # type: ignore[no-untyped-def]
     state, output_tiles, reduction_tiles, load, compute, drain, operands, accumulators,
     not_before, skip,
@@ -73,12 +82,15 @@ def advance_tiles(  # type: ignore[no-untyped-def]
     counts. With `skip` the regular part is jumped over; the result is the same.
     """
     state[0] = max(state[0], not_before)
-    before = np.empty_like(state)
+    before, within = np.empty(STATE_SIZE, np.int64), np.empty(STATE_SIZE, np.int64)
     done = 0
     while done < output_tiles:
         if skip:
-            before[:] = state
-        _output_tile(state, reduction_tiles, load, compute, drain, operands, accumulators, skip)
+            for i in range(STATE_SIZE):
+                before[i] = state[i]
+        _output_tile(
+            state, within, reduction_tiles, load, compute, drain, operands, accumulators, skip
+        )  # fmt: skip
         done += 1
         if skip and done < output_tiles:
             shift = _used_shift(before, state, operands, accumulators)
@@ -89,7 +101,7 @@ def advance_tiles(  # type: ignore[no-untyped-def]
                 done = output_tiles
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel_part
 def _used_shift(before, after, operands, accumulators):  # type: ignore[no-untyped-def]
     """The constant by which the used entries of two states differ, or -1."""
     shift = after[0] - before[0]

@@ -22,7 +22,6 @@ from edgesim.sim.counts import Count, product_counts, vector_counts
 from edgesim.sim.kernels import STATE_SIZE
 from edgesim.sim.memory import MediumTiming
 from edgesim.sim.serial_kernel import play
-from edgesim.sim.serial_steps import lay_out
 from edgesim.sim.vector_unit import vector_op_cycles
 from edgesim.units import ceil_div, period_ticks
 
@@ -66,13 +65,14 @@ def play_serial(
 ) -> EventLog | None:
     """Event log of a serial segment; None where it gets stuck. `timing` is of the plan's media."""
     tables = _Tables(plan, chip, [medium.medium for medium in timing])
+    segment = tables.segment()
     world = _world(plan, chip, timing, tables, every_tile)
-    play(world)
+    rows = play(segment, world)
     if not world.state["ended"]:
         return None
     return EventLog.of_rows(
-        plan.label, int(world.state["now"]), world.log[: world.state["num_rows"]], tables.units,
-        tables.actions, [op.name for op in plan.ops],
+        plan.label, int(world.state["now"]), rows, tables.units, tables.actions,
+        [op.name for op in plan.ops],
     )  # fmt: skip
 
 
@@ -80,18 +80,17 @@ def _world(
     plan: SegmentPlan, chip: AcceleratorSpec, timing: Sequence[MediumTiming], tables: _Tables,
     every_tile: bool,
 ) -> at.World:  # fmt: skip
-    """What the clients find before the first tick."""
-    steps = tables.steps()
+    """What the clients find before the first tick; the kernel adds steps and log."""
     requests = _table(tables.rows["requests"], at.REQUEST)
     media = [(m.latency_ticks, m.bits_per_second or 0, m.port_bits, m.page_bits or 0)
              for m in timing]  # fmt: skip
     wake = np.zeros(at.NUM_CLIENTS, at.WAKE)
     wake["tick"] = at.IDLE
     return at.World(
-        state=_state(plan, chip, every_tile), steps=steps, requests=requests,
+        state=_state(plan, chip, every_tile), steps=np.empty(0, at.STEP), requests=requests,
         media=_table(media, at.MEDIUM), channels=np.zeros(len(media), at.CHANNEL), wake=wake,
         tiles=np.zeros(STATE_SIZE, dtype=np.int64),
-        log=np.empty(4 * len(steps) + 3 * len(requests), at.LOG_ROW),
+        log=np.empty(0, at.LOG_ROW),
     )  # fmt: skip
 
 
@@ -122,12 +121,12 @@ class _Tables:
         self.shares: dict[tuple[str, str, str], int] = {}
         self.rows: dict[str, list[Any]] = {name: [] for name in _RANGES.values()}
 
-    def steps(self) -> NDArray[np.void]:
-        """What the host does, step by step."""
+    def segment(self) -> at.Segment:
+        """What the steps are made from."""
         ops = [self._op(number, op) for number, op in enumerate(self.plan.ops)]
         ops.append((0,) * 11 + self._places())
         rows = self.rows
-        segment = at.Segment(
+        return at.Segment(
             figures=self._figures(), ops=_table(ops, at.OP),
             chunks=np.array(rows["chunks"], dtype=np.int64),
             blocks=np.array(rows["blocks"], dtype=np.int64),
@@ -136,10 +135,6 @@ class _Tables:
             reads=_table(rows["reads"], at.ROW_READ),
             shares=np.zeros(len(self.shares), dtype=np.int64), steps=np.empty(0, at.STEP),
         )  # fmt: skip
-        steps = np.empty(lay_out(segment), at.STEP)
-        shares = np.zeros(len(self.shares), dtype=np.int64)
-        lay_out(segment._replace(steps=steps, shares=shares))
-        return steps
 
     def _figures(self) -> np.void:
         host = self.chip.host

@@ -9,21 +9,42 @@ same log, ties included.
 from __future__ import annotations
 
 import numba as nb
+import numpy as np
 
 from edgesim.sim import serial_layout as at
-from edgesim.sim.kernels import DRAIN_END, LOAD_END, advance_tiles
+from edgesim.sim.kernels import DRAIN_END, LOAD_END, advance_tiles, kernel_part
+from edgesim.sim.serial_steps import lay_out
 
 _URGENT, _NORMAL = 0, 1
-_part = nb.njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
-"""A function that only kernels call."""
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def play(world):  # type: ignore[no-untyped-def]
-    """Take a segment's steps; unless `state.ended`, work remains and nothing can move.
+@nb.njit(cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True)
+def play(tables, begin):  # type: ignore[no-untyped-def]
+    """The log of a segment; unless `state.ended`, work remains and nothing can move.
 
-    The log has room for four rows a step and three a chunk of the stream.
+    `tables` come without steps, `begin` without steps and log. All of it is one kernel because a
+    new process loads compiled code kernel by kernel, and one load takes longer than a layer.
     """
+    num_steps = 0
+    steps = np.empty(0, at.STEP)
+    for _ in range(2):  # the first time to count them; one call, so that it is compiled in once
+        steps = np.empty(num_steps, at.STEP)
+        tables.shares[:] = 0
+        num_steps = lay_out(at.Segment(
+            tables.figures, tables.ops, tables.chunks, tables.blocks, tables.entries,
+            tables.loads, tables.stores, tables.counts, tables.reads, tables.shares, steps,
+        ))  # fmt: skip
+    log = np.empty(4 * num_steps + 3 * len(begin.requests), at.LOG_ROW)
+    _take_steps(at.World(
+        begin.state, steps, begin.requests, begin.media, begin.channels, begin.wake, begin.tiles,
+        log,
+    ))  # fmt: skip
+    return log[: begin.state.num_rows]
+
+
+@kernel_part
+def _take_steps(world):  # type: ignore[no-untyped-def]
+    """Event after event, in SimPy's order; a step logs four rows at most, a chunk three."""
     state, wake = world.state, world.wake
     _schedule(world, at.STREAM, 0, _URGENT)
     _schedule(world, at.HOST, 0, _URGENT)
@@ -48,7 +69,7 @@ def play(world):  # type: ignore[no-untyped-def]
         state.ended = 0
 
 
-@_part
+@kernel_part
 def _comes_before(left, right):  # type: ignore[no-untyped-def]
     if left.tick != right.tick:
         return left.tick < right.tick
@@ -57,7 +78,7 @@ def _comes_before(left, right):  # type: ignore[no-untyped-def]
     return left.order < right.order
 
 
-@_part
+@kernel_part
 def _schedule(world, client, delay, urgency):  # type: ignore[no-untyped-def]
     event, state = world.wake[client], world.state
     event.tick = state.now + delay
@@ -69,7 +90,7 @@ def _schedule(world, client, delay, urgency):  # type: ignore[no-untyped-def]
 # clients -----------------------------------------------------------------------------------------
 
 
-@_part
+@kernel_part
 def _host(world):  # type: ignore[no-untyped-def]
     """Take steps until one has to wait; a step that waited goes on in its next phase."""
     state = world.state
@@ -80,7 +101,7 @@ def _host(world):  # type: ignore[no-untyped-def]
         state.phase = 0
 
 
-@_part
+@kernel_part
 def _goes_on(world, step):  # type: ignore[no-untyped-def]
     """Begin a step, or what follows its wait; True while it is under way."""
     if step.kind == at.NOTE:
@@ -97,7 +118,7 @@ def _goes_on(world, step):  # type: ignore[no-untyped-def]
     return _waits(world, step)
 
 
-@_part
+@kernel_part
 def _works(world, step):  # type: ignore[no-untyped-def]
     """A stretch in which the host or the special function unit works; True while it does."""
     state = world.state
@@ -109,7 +130,7 @@ def _works(world, step):  # type: ignore[no-untyped-def]
     return False
 
 
-@_part
+@kernel_part
 def _moves(world, step):  # type: ignore[no-untyped-def]
     """Hold a channel for one transfer; True while it lasts."""
     state = world.state
@@ -129,7 +150,7 @@ def _moves(world, step):  # type: ignore[no-untyped-def]
     return False
 
 
-@_part
+@kernel_part
 def _array_works(world, step):  # type: ignore[no-untyped-def]
     """A piece of a product on the tile pipeline, or its last drain; True while it is under way."""
     state = world.state
@@ -158,7 +179,7 @@ def _array_works(world, step):  # type: ignore[no-untyped-def]
     return False
 
 
-@_part
+@kernel_part
 def _decodes(world, step):  # type: ignore[no-untyped-def]
     """Rows of an embedding table; True while a step waits for the row before."""
     state = world.state
@@ -177,7 +198,7 @@ def _decodes(world, step):  # type: ignore[no-untyped-def]
     return False
 
 
-@_part
+@kernel_part
 def _waits(world, step):  # type: ignore[no-untyped-def]
     """Slots, chunks, stores, and the last event; True where the host has to wait."""
     state = world.state
@@ -206,7 +227,7 @@ def _waits(world, step):  # type: ignore[no-untyped-def]
     return False
 
 
-@_part
+@kernel_part
 def _stream(world):  # type: ignore[no-untyped-def]
     """Prefetch in the order of use, as far ahead as there are free slots."""
     state = world.state
@@ -238,7 +259,7 @@ def _stream(world):  # type: ignore[no-untyped-def]
             state.stream_phase = 0
 
 
-@_part
+@kernel_part
 def _store(world):  # type: ignore[no-untyped-def]
     """One store of a product's output, beside the product."""
     state = world.state
@@ -263,7 +284,7 @@ def _store(world):  # type: ignore[no-untyped-def]
 # channels and the log ----------------------------------------------------------------------------
 
 
-@_part
+@kernel_part
 def _must_wait(channel, client):  # type: ignore[no-untyped-def]
     """Hold a channel at once (False), or join those that wait for it (True)."""
     if channel.held == 0:
@@ -279,7 +300,7 @@ def _must_wait(channel, client):  # type: ignore[no-untyped-def]
     return True
 
 
-@_part
+@kernel_part
 def _give(world, medium):  # type: ignore[no-untyped-def]
     """Return a channel; it goes to whoever has waited longest."""
     channel = world.channels[medium]
@@ -291,7 +312,7 @@ def _give(world, medium):  # type: ignore[no-untyped-def]
     channel.waiting -= 1
 
 
-@_part
+@kernel_part
 def _transfer_ticks(world, number, bits):  # type: ignore[no-untyped-def]
     """Latency, then port words or the medium's rate, in whole cycles.
 
@@ -307,7 +328,7 @@ def _transfer_ticks(world, number, bits):  # type: ignore[no-untyped-def]
     return -(-(medium.latency_ticks + data) // period) * period
 
 
-@_part
+@kernel_part
 def _moved(world, start, medium, action, op, bits):  # type: ignore[no-untyped-def]
     """Note a transfer, and the pages that it opened."""
     unit, page_bits = at.FIRST_MEDIUM + medium, world.media[medium].page_bits
@@ -318,12 +339,12 @@ def _moved(world, start, medium, action, op, bits):  # type: ignore[no-untyped-d
         _add_until(world, start, start, unit, at.ACTIVATE, op, pages, 0)
 
 
-@_part
+@kernel_part
 def _add(world, start, unit, action, op, count, bits):  # type: ignore[no-untyped-def]
     _add_until(world, start, world.state.now, unit, action, op, count, bits)
 
 
-@_part
+@kernel_part
 def _add_until(world, start, end, unit, action, op, count, bits):  # type: ignore[no-untyped-def]
     state = world.state
     row = world.log[state.num_rows]

@@ -5,15 +5,11 @@ Nothing here depends on time. When a step begins and ends is found by `serial_ke
 
 from __future__ import annotations
 
-import numba as nb
-
 from edgesim.sim import serial_layout as at
-
-_part = nb.njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
-"""A function that only kernels call."""
+from edgesim.sim.kernels import kernel_part
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel_part
 def lay_out(segment):  # type: ignore[no-untyped-def]
     """Write the steps of a segment and return their number, also where there is no room for all."""
     ops = segment.ops
@@ -34,7 +30,7 @@ def lay_out(segment):  # type: ignore[no-untyped-def]
     return _step(segment, place, at.END, 0, 0, 0, 0, 0)
 
 
-@_part
+@kernel_part
 def _step(segment, place, kind, op, unit, action, amount, count):  # type: ignore[no-untyped-def]
     """Write one step and return the place behind it."""
     if place < len(segment.steps):
@@ -44,7 +40,7 @@ def _step(segment, place, kind, op, unit, action, amount, count):  # type: ignor
     return place + 1
 
 
-@_part
+@kernel_part
 def _command(segment, place, number):  # type: ignore[no-untyped-def]
     """Configure, start, wait for the unit, take the interrupt."""
     op, figures = segment.ops[number], segment.figures
@@ -66,7 +62,7 @@ def _command(segment, place, number):  # type: ignore[no-untyped-def]
     return _step(segment, place, at.WORK, number, at.HOST_UNIT, at.INTERRUPT, cycles, 1)
 
 
-@_part
+@kernel_part
 def _host_op(segment, place, number):  # type: ignore[no-untyped-def]
     """An op that the chip lacks: tensors out, host cycles, tensors in."""
     op, after = segment.ops[number], segment.ops[number + 1]
@@ -78,7 +74,7 @@ def _host_op(segment, place, number):  # type: ignore[no-untyped-def]
     return _spills(segment, place, number, op.first_load, after.first_load, at.READ)
 
 
-@_part
+@kernel_part
 def _vector(segment, place, number):  # type: ignore[no-untyped-def]
     op, after = segment.ops[number], segment.ops[number + 1]
     place = _spills(segment, place, number, op.first_load, after.first_load, at.READ)
@@ -93,7 +89,7 @@ def _vector(segment, place, number):  # type: ignore[no-untyped-def]
     return _spills(segment, place, number, op.first_store, after.first_store, at.WRITE)
 
 
-@_part
+@kernel_part
 def _spills(segment, place, number, first, stop, action):  # type: ignore[no-untyped-def]
     """Whole activations that move before or behind an op."""
     for row in range(first, stop):
@@ -102,7 +98,7 @@ def _spills(segment, place, number, first, stop, action):  # type: ignore[no-unt
     return place
 
 
-@_part
+@kernel_part
 def _embedding(segment, place, number):  # type: ignore[no-untyped-def]
     """Read row after row; decoding one row (`cycles`) overlaps reading the next."""
     op, after = segment.ops[number], segment.ops[number + 1]
@@ -117,7 +113,7 @@ def _embedding(segment, place, number):  # type: ignore[no-untyped-def]
     return _step(segment, place, at.WORK, number, at.SFU_UNIT, at.BUSY, cycles, cycles)
 
 
-@_part
+@kernel_part
 def _product(segment, place, number):  # type: ignore[no-untyped-def]
     """One command on the MAC array: blocks of rows against chunks of weights."""
     op, after = segment.ops[number], segment.ops[number + 1]
@@ -137,7 +133,7 @@ def _product(segment, place, number):  # type: ignore[no-untyped-def]
     return _step(segment, place, at.AWAIT_STORE, number, 0, 0, 0, 0)
 
 
-@_part
+@kernel_part
 def _streamed(segment, place, number):  # type: ignore[no-untyped-def]
     """Every chunk of weights against a block of rows, then the next block."""
     op, after = segment.ops[number], segment.ops[number + 1]
@@ -159,7 +155,7 @@ def _streamed(segment, place, number):  # type: ignore[no-untyped-def]
     return place
 
 
-@_part
+@kernel_part
 def _weight_blocked(segment, place, number):  # type: ignore[no-untyped-def]
     """Weights in resident groups; the rows pass by once per group."""
     op, after = segment.ops[number], segment.ops[number + 1]
@@ -185,7 +181,7 @@ def _weight_blocked(segment, place, number):  # type: ignore[no-untyped-def]
     return place
 
 
-@_part
+@kernel_part
 def _tiles(segment, place, number, rows, column_tiles):  # type: ignore[no-untyped-def]
     n = segment.figures.vector_size
     outputs = -(-rows // n) * column_tiles
@@ -193,7 +189,7 @@ def _tiles(segment, place, number, rows, column_tiles):  # type: ignore[no-untyp
     return _step(segment, place, at.TILES, number, 0, 0, outputs, depth)
 
 
-@_part
+@kernel_part
 def _loads(segment, place, number, part, whole):  # type: ignore[no-untyped-def]
     """Bring this block's share of every spilled input."""
     for row in range(segment.ops[number].first_load, segment.ops[number + 1].first_load):
@@ -203,7 +199,7 @@ def _loads(segment, place, number, part, whole):  # type: ignore[no-untyped-def]
     return place
 
 
-@_part
+@kernel_part
 def _stores(segment, place, number, elements):  # type: ignore[no-untyped-def]
     """Send this piece's share of a spilled output; one store may be under way."""
     op = segment.ops[number]
@@ -215,7 +211,7 @@ def _stores(segment, place, number, elements):  # type: ignore[no-untyped-def]
     return place
 
 
-@_part
+@kernel_part
 def _share(segment, spill, part, whole):  # type: ignore[no-untyped-def]
     """Bits of the next `part` of `whole`; over all parts they sum to the tensor's bits."""
     done = segment.shares[spill.share]

@@ -16,6 +16,7 @@ import yaml
 
 from edgesim.errors import TechnologyError
 from edgesim.ir.interval import Interval
+from edgesim.placed_yaml import SafeLoader
 from edgesim.tech.entry import Entry, entry_faults, make_entry
 
 Bound = Literal["value", "low", "high"]
@@ -125,7 +126,7 @@ def parse_tables(name: str, texts: Mapping[str, str]) -> Technology:
 
 
 def _records(file_name: str, text: str, faults: list[str]) -> Iterator[tuple[int, str, Any]]:
-    loader = yaml.SafeLoader(text)
+    loader = SafeLoader(text)
     try:
         node = loader.get_single_node()
         if node is None:
