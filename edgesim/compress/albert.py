@@ -33,6 +33,8 @@ SHARED = {
     "none": (),
 }
 """Modules that all layers of partial sharing have in common; `all` is one layer altogether."""
+RIDGE = 1e-3
+"""Of the mean square of an embedding's dimension."""
 
 
 def empty_albert(bert: Any, settings: Albert) -> Any:
@@ -79,6 +81,10 @@ def as_albert(model: MultiExitClassifier, settings: Albert) -> MultiExitClassifi
     share takes those of layer `init_layer`. The ramp behind it is that layer's too. Embeddings are
     the best factorisation of the BERT's tables (SVD), and the map to the hidden width is fitted to
     what the BERT's embedding gives for every token at the first position.
+
+    One layer over and over draws all states to its fixed point and leaves nothing to learn from.
+    Where all of a layer is shared, every application therefore begins with `1 / applications` of
+    its update, and the part of the embedding that all tokens have in common is left out.
     """
     bert: Any = model.encoder
     encoder = empty_albert(bert.config, settings)
@@ -95,7 +101,10 @@ def as_albert(model: MultiExitClassifier, settings: Albert) -> MultiExitClassifi
             shared = settings.sharing == "all" or part in SHARED[settings.sharing]
             copied = (common if shared else source).get_submodule(theirs)
             layer.get_submodule(mine).load_state_dict(copied.state_dict())
-    _factorise(bert.embeddings, encoder)
+    repeats = settings.sharing == "all"
+    if repeats:
+        _attenuate(layers(encoder)[0], settings.applications)
+    _factorise(bert.embeddings, encoder, centred=repeats)
     student = MultiExitClassifier(encoder, model.num_labels, model.pooling)
     for k, ramp in enumerate(student.ramps):
         ramp.load_state_dict(model.ramps[k * count // settings.applications].state_dict())
@@ -104,8 +113,19 @@ def as_albert(model: MultiExitClassifier, settings: Albert) -> MultiExitClassifi
 
 
 @torch.no_grad()
-def _factorise(tables: Any, encoder: Any) -> None:
-    """Tables of the embedding width and the map to the hidden width, from BERT's tables."""
+def _attenuate(layer: Any, applications: int) -> None:
+    """Divide what a layer adds to its input, of attention and of the feed-forward network."""
+    for linear in (layer.attention.dense, layer.ffn_output):
+        linear.weight.div_(applications)
+        linear.bias.div_(applications)
+
+
+@torch.no_grad()
+def _factorise(tables: Any, encoder: Any, centred: bool) -> None:
+    """Tables of the embedding width and the map to the hidden width, from BERT's tables.
+
+    `centred` takes the mean over all tokens out of what the map gives.
+    """
     embeddings = encoder.embeddings
     width = embeddings.word_embeddings.embedding_dim
     word = tables.word_embeddings.weight
@@ -121,12 +141,21 @@ def _factorise(tables: Any, encoder: Any) -> None:
         + embeddings.position_embeddings.weight[0]
         + embeddings.token_type_embeddings.weight[0]
     )
+    if centred:
+        wanted = wanted - wanted.mean(dim=0)
     _fit_linear(encoder.encoder.embedding_hidden_mapping_in, narrow, wanted)
 
 
 def _fit_linear(linear: nn.Linear, given: Tensor, wanted: Tensor) -> None:
-    """Least squares: weight and bias with the smallest squared error over all rows."""
-    rows = torch.cat([given, torch.ones(len(given), 1)], dim=1).double()
-    solution = torch.linalg.solve(rows.T @ rows, rows.T @ wanted.double()).float()
-    linear.weight.copy_(solution[:-1].T)
-    linear.bias.copy_(solution[-1])
+    """Ridge regression of the rows' deviations from their mean.
+
+    Rows behind a layer norm are linearly dependent: without the ridge the weights have no bound.
+    """
+    mean = given.double().mean(dim=0)
+    middle = wanted.double().mean(dim=0)
+    rows, targets = given.double() - mean, wanted.double() - middle
+    gram = rows.T @ rows
+    gram.diagonal().add_(RIDGE * gram.diagonal().mean())
+    solution = torch.linalg.solve(gram, rows.T @ targets)
+    linear.weight.copy_(solution.T)
+    linear.bias.copy_(middle - mean @ solution)

@@ -134,3 +134,19 @@ def test_an_albert_folder_of_transformers_is_a_base(recipe: Recipe, tmp_path: Pa
     data = split_task(recipe, *smoke_text(0))
     trained = train_recipe(recipe, data, tmp_path / "albert", tmp_path / "work", max_steps=2)
     assert count(trained) == count(model)
+
+
+@pytest.mark.parametrize(("sharing", "part"), [("all", 1 / 12), ("ffn", 1)])
+def test_one_layer_over_and_over_begins_with_a_part_of_its_update(
+    sharing: str, part: float
+) -> None:
+    theirs = toy_model().encoder.encoder.layer[0]
+    mine = layers(student(sharing=sharing, applications=12, init_layer=1).encoder)[0]
+    assert torch.allclose(mine.ffn_output.weight, theirs.output.dense.weight * part)
+    assert torch.allclose(mine.attention.dense.weight, theirs.attention.output.dense.weight * part)
+
+
+def test_the_map_from_the_narrow_embedding_is_bounded() -> None:
+    """Rows behind a layer norm are linearly dependent; plain least squares gives huge weights."""
+    weight = student(embedding_size=16).encoder.encoder.embedding_hidden_mapping_in.weight
+    assert float(weight.detach().abs().max()) < 10
