@@ -54,26 +54,17 @@ def action_cost(
     """
     if chip.silicon is not None and account_of(chip, unit) == "chip":
         return ActionCost("count", Interval.exact(0.0), ())
-    pricers: dict[str, Callable[[], ActionCost | None]] = {
-        "host": lambda: _host(technology, action),
-        "dma": lambda: _dma(chip, technology, action),
-        "pu": lambda: _pu(chip, technology, action),
-        "sfu": lambda: _sfu(chip, technology, action),
-        "operand0": lambda: _operand(chip, technology, unit, action),
-        "operand1": lambda: _operand(chip, technology, unit, action),
-        "auxiliary": lambda: _auxiliary(chip, technology, action),
-        "sram": lambda: _storage_sram(chip, technology, action),
-    }
     if unit.startswith("lpddr") and unit in STORAGE_MEDIA:
         cost = _dram(technology, unit, action)
     elif unit in STORAGE_MEDIA and unit != "sram":
         cost = _non_volatile(technology, unit, action)
     else:
-        cost = pricers[unit]() if unit in pricers else None
+        pricer = _PRICERS.get(unit)
+        cost = None if pricer is None else pricer(chip, technology, unit, action)
     if cost is None:
         raise TechnologyError(
             f"unit {unit!r}, action {action!r}: no technology entry prices it; units priced are "
-            f"{', '.join(pricers)} and the storage media; add the action to edgesim/energy/costs.py"
+            f"{', '.join(_PRICERS)} and the storage media; add the action to edgesim/energy/costs.py"
         )
     return cost
 
@@ -106,13 +97,17 @@ def _single(
     return ActionCost(measure, energy.times(scale) if scale else energy, (entry_id,))
 
 
-def _host(technology: Technology, action: str) -> ActionCost | None:
+def _host(
+    chip: AcceleratorSpec, technology: Technology, unit: str, action: str
+) -> ActionCost | None:
     if action not in HOST_ACTIONS:
         return None
     return _single(technology, "host.energy_pj_per_cycle", "cycles")
 
 
-def _dma(chip: AcceleratorSpec, technology: Technology, action: str) -> ActionCost | None:
+def _dma(
+    chip: AcceleratorSpec, technology: Technology, unit: str, action: str
+) -> ActionCost | None:
     if action != "transfer":
         return None
     scale, entries = dynamic_scale(chip, technology)
@@ -120,7 +115,9 @@ def _dma(chip: AcceleratorSpec, technology: Technology, action: str) -> ActionCo
     return ActionCost(cost.measure, cost.energy_pj, cost.entries + entries)
 
 
-def _pu(chip: AcceleratorSpec, technology: Technology, action: str) -> ActionCost | None:
+def _pu(
+    chip: AcceleratorSpec, technology: Technology, unit: str, action: str
+) -> ActionCost | None:
     size = chip.pu.vector_size
     mac_id = f"{array_family(chip)}.n{size}.mac_energy_pj"
     scale, entries = dynamic_scale(chip, technology)
@@ -141,7 +138,9 @@ def _pu(chip: AcceleratorSpec, technology: Technology, action: str) -> ActionCos
     return None
 
 
-def _sfu(chip: AcceleratorSpec, technology: Technology, action: str) -> ActionCost | None:
+def _sfu(
+    chip: AcceleratorSpec, technology: Technology, unit: str, action: str
+) -> ActionCost | None:
     scale, entries = dynamic_scale(chip, technology)
     if action == "busy":
         entry_id = "pu.decode_energy_pj_per_lane_cycle"
@@ -177,14 +176,18 @@ def _operand(
     return _sram(chip, technology, "sram.bank", access, bank_bytes)
 
 
-def _auxiliary(chip: AcceleratorSpec, technology: Technology, action: str) -> ActionCost | None:
+def _auxiliary(
+    chip: AcceleratorSpec, technology: Technology, unit: str, action: str
+) -> ActionCost | None:
     if action not in ("read", "write"):
         return None
     bank_bytes = data_bank_bytes(chip.buffers.auxiliary_bytes, chip.pu.vector_size)
     return _sram(chip, technology, "sram.bank", action, bank_bytes)
 
 
-def _storage_sram(chip: AcceleratorSpec, technology: Technology, action: str) -> ActionCost | None:
+def _storage_sram(
+    chip: AcceleratorSpec, technology: Technology, unit: str, action: str
+) -> ActionCost | None:
     if action not in ("read", "write") or "sram" not in chip.storage:
         return None
     capacity_bytes = chip.storage["sram"].capacity_bytes
@@ -203,3 +206,12 @@ def _dram(technology: Technology, medium: str, action: str) -> ActionCost | None
     if action == "activate":
         return _single(technology, f"{medium}.activate_energy_pj", "count")
     return None
+
+
+_PRICERS: dict[
+    str, Callable[[AcceleratorSpec, Technology, str, str], ActionCost | None]
+] = {
+    "host": _host, "dma": _dma, "pu": _pu, "sfu": _sfu, "operand0": _operand,
+    "operand1": _operand, "auxiliary": _auxiliary, "sram": _storage_sram,
+}  # fmt: skip
+"""By unit; storage media beside SRAM are priced by their own entries."""

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgesim.energy.amounts import Amounts, OpAmounts, op_amounts, segment_amounts
 from edgesim.energy.costs import Account, ActionCost, account_of, action_cost
 from edgesim.energy.static import StaticPower, static_powers
 from edgesim.energy.supply import keeps_supply, regulator_loss
 from edgesim.energy.timeshare import op_ticks
-from edgesim.errors import InputError, TechnologyError
+from edgesim.errors import InputError
 from edgesim.hw.spec import AcceleratorSpec
-from edgesim.ir.eventlog import ActivitySums, EventLog
 from edgesim.ir.interval import Interval
 from edgesim.ir.latency import OperatingPoint
 from edgesim.ir.optrace import OpTrace
 from edgesim.ir.run import SimulationRun
 from edgesim.tech import Technology
-from edgesim.units import TICKS_PER_S
 
 BARRIER = "barrier"
 UNPRICED_UNITS = ("supply",)
@@ -50,24 +50,6 @@ class Ledger:
         self.entries.update(cost.entries)
         return account_of(self.chip, unit), cost, as_array(cost.energy_pj)
 
-    def amounts(self, log: EventLog, sums: ActivitySums, cost: ActionCost) -> Cells:
-        """What multiplies a cost, per row: counts, bits, or busy cycles."""
-        if cost.measure == "count":
-            return sums.count.astype(np.float64)
-        if cost.measure == "cycles":
-            ticks = sums.busy_ticks.astype(np.float64)
-            return ticks * (self.chip.clock.frequency_hz / TICKS_PER_S)
-        silent = np.flatnonzero((sums.count > 0) & (sums.bits == 0))
-        if len(silent):
-            row = silent[0]
-            raise TechnologyError(
-                f"unit {log.unit_names[sums.unit[row]]!r}, action "
-                f"{log.action_names[sums.action[row]]!r}, op {log.op_names[sums.op[row]]!r}: "
-                f"{sums.count[row]} events without bits, but the action is priced by the bit; "
-                "record its bits"
-            )
-        return sums.bits.astype(np.float64)
-
 
 @dataclass(frozen=True, eq=False)
 class PricedSegments:
@@ -84,9 +66,16 @@ class PricedSegments:
     def add(self, unit: Key, energy: Cells, loss: Cells | None) -> None:
         """Add energy of a unit, with the regulator's loss behind it."""
         account, _ = unit
-        _cells(self.units, unit, self.num_segments)[:] += energy
+        self._add(unit, energy)
         if loss is not None:
-            _cells(self.units, (account, REGULATOR), self.num_segments)[:] += energy * loss
+            self._add((account, REGULATOR), energy * loss)
+
+    def _add(self, unit: Key, energy: Cells) -> None:
+        known = self.units.get(unit)
+        if known is None:
+            self.units[unit] = energy.copy()
+        else:
+            known += energy
 
     def put(self, part: PricedSegments, rows: Sequence[int]) -> None:
         """Place the segments of a part at their rows."""
@@ -131,7 +120,15 @@ class Supply:
 
     def loss_of(self, unit: str) -> Cells:
         """Loss share (value, low, high) of a unit on chip."""
-        return as_array(self.fixed_loss if keeps_supply(unit) else self.loss)
+        return self._fixed_loss if keeps_supply(unit) else self._scaled_loss
+
+    @cached_property
+    def _scaled_loss(self) -> Cells:
+        return as_array(self.loss)
+
+    @cached_property
+    def _fixed_loss(self) -> Cells:
+        return as_array(self.fixed_loss)
 
     @property
     def entries(self) -> set[str]:
@@ -172,31 +169,39 @@ def price_segments(
 
 def _price_part(run: SimulationRun, trace: OpTrace | None, supply: Supply) -> PricedSegments:
     """Energy of segments that ran at one operating point; by op kind where a trace tells it."""
-    count = len(run.segments)
+    priced = PricedSegments({}, {}, {}, len(run.segments))
     kinds = None if trace is None else _KindTable.of(run, trace)
-    priced = PricedSegments({}, {}, {}, count)
-    log, owner = run.joined.log, run.joined.log_of_op
-    for sums in _by_action(log):
-        unit = log.unit_names[sums.unit[0]]
+    frequency_hz = supply.ledger.chip.clock.frequency_hz
+    for amounts, by_op in _amounts(run, trace is not None):
+        unit = amounts.unit
         if unit in UNPRICED_UNITS:
             continue
-        account, cost, energy = supply.ledger.cost(unit, log.action_names[sums.action[0]])
+        account, cost, energy = supply.ledger.cost(unit, amounts.action)
         loss = supply.loss_of(unit) if account == "chip" else None
-        spent = np.outer(supply.ledger.amounts(log, sums, cost), energy)
-        added = np.zeros((count, 3))
-        np.add.at(added, owner[sums.op], spent)
-        priced.add((account, unit), added, loss)
-        if kinds is not None:
+        spent = amounts.priced_by(cost, frequency_hz)[:, np.newaxis] * energy
+        priced.add((account, unit), spent, loss)
+        if kinds is not None and by_op is not None:
+            spent = np.outer(by_op.by_op.priced_by(cost, frequency_hz), energy)
             spent = spent if loss is None else spent * (1 + loss)
-            kinds.add(account, sums.op, owner[sums.op], spent)
+            kinds.add(account, by_op.op, run.joined.log_of_op[by_op.op], spent)
     durations = np.array([segment.log.duration_ticks for segment in run.segments])
     for power in supply.powers:
         loss = supply.loss_of(power.unit) if power.account == "chip" else None
         energy = as_array(power.power_mw) * PJ_PER_MW_TICK
-        priced.add((power.account, power.unit), np.outer(durations, energy), loss)
+        priced.add((power.account, power.unit), durations[:, np.newaxis] * energy, loss)
         if kinds is not None:
             kinds.add_static(power.account, energy if loss is None else energy * (1 + loss))
     return priced if kinds is None else kinds.put_into(priced)
+
+
+def _amounts(run: SimulationRun, by_op: bool) -> Iterator[tuple[Amounts, OpAmounts | None]]:
+    """What every action did by segment, and by op where that is asked for."""
+    if not by_op:
+        logs = [segment.log for segment in run.segments]
+        yield from ((amounts, None) for amounts in segment_amounts(logs))
+        return
+    for ops in op_amounts(run.joined):
+        yield ops.by_segment(run.joined.log_of_op, len(run.segments)), ops
 
 
 @dataclass(frozen=True, eq=False)
@@ -247,18 +252,6 @@ class _KindTable:
                     priced.kinds[account, name] = own
         priced.kind_ticks.update(zip(self.names, self.ticks, strict=True))
         return priced
-
-
-def _by_action(log: EventLog) -> Iterator[ActivitySums]:
-    """The log's activity, split by unit and action."""
-    sums = log.activity_sums()
-    key = sums.unit * len(log.action_names) + sums.action
-    for code in np.unique(key):
-        mine = key == code
-        yield ActivitySums(
-            sums.unit[mine], sums.action[mine], sums.op[mine], sums.count[mine], sums.bits[mine],
-            sums.busy_ticks[mine],
-        )  # fmt: skip
 
 
 def _cells(table: dict[Key, Cells], key: Key, count: int) -> Cells:

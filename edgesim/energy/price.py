@@ -124,10 +124,9 @@ def sentence_energies(
 def _over_sentences(run: SimulationRun, cells: NDArray[np.float64]) -> NDArray[np.float64]:
     """Segment energies (segments, 3) summed along every sentence, (3, sentences)."""
     sequences, of_sentence = run.sequences
+    flat, owner = run.steps
     sums = np.zeros((len(sequences), 3))
-    lengths = np.array([len(sequence) for sequence in sequences])
-    flat = np.array([index for sequence in sequences for index in sequence], dtype=np.int64)
-    np.add.at(sums, np.repeat(np.arange(len(lengths)), lengths), cells[flat])
+    np.add.at(sums, owner, cells[flat])
     return sums[of_sentence].T
 
 

@@ -6,7 +6,6 @@ import difflib
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,15 +72,23 @@ class ChipTemplate:
         try:
             model.model_validate(source.values)
         except ValidationError as error:
-            located = [fault for fault in error.errors() if fault["loc"]]
+            between = ("missing",)
+            located = [f for f in error.errors() if f["loc"] and f["type"] not in between]
             lines = [ln for one in located for ln in _fault(one, source, model, self.path)]
             return [line for line in dict.fromkeys(lines) if line.startswith("override ")]
         return []
 
     def _overridden(self, overrides: Mapping[str, Any]) -> tuple[_Source, list[str]]:
-        source = _Source(deepcopy(self._source.values), dict(self._source.places))
+        source = _Source(_copied(self._source.values), dict(self._source.places))
         found = [_override(source, dotted, value) for dotted, value in overrides.items()]
         return source, [fault for fault in found if fault]
+
+
+def _copied(value: Any) -> Any:
+    """Plain values with their sections copied, so that overrides leave the file's alone."""
+    if isinstance(value, dict):
+        return {key: _copied(part) for key, part in value.items()}
+    return [_copied(part) for part in value] if isinstance(value, list) else value
 
 
 def _chip_path(name: str | Path) -> Path:

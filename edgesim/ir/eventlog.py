@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,6 +86,20 @@ class EventLog:
         unit, action = np.divmod(rest, max(num_actions, 1))
         return ActivitySums(unit, action, op, sums[0], sums[1], sums[2])
 
+    @cached_property
+    def totals(self) -> ActionTotals:
+        """Sums by unit and action. They stay with the log, because many runs may share it."""
+        sums = self.activity_sums()
+        pairs = sums.unit * max(len(self.action_names), 1) + sums.action
+        names, rows, silent = [], [], []
+        for pair in np.unique(pairs):
+            part = sums.rows(pairs == pair)
+            names.append((self.unit_names[part.unit[0]], self.action_names[part.action[0]]))
+            rows.append([column.sum() for column in (part.count, part.bits, part.busy_ticks)])
+            silent.append(part.without_bits(self.op_names))
+        values = np.array(rows, dtype=np.int64).reshape(len(rows), 3)
+        return ActionTotals(tuple(names), values, tuple(silent))
+
     def activity(self) -> Iterator[ActivityRow]:
         """Sums of count, bits and busy ticks by unit, action and op, row by row."""
         sums = self.activity_sums()
@@ -112,6 +127,17 @@ class EventLog:
 
 
 @dataclass(frozen=True, eq=False)
+class ActionTotals:
+    """Sums over a log by unit and action, sorted by both."""
+
+    names: tuple[tuple[str, str], ...]
+    values: NDArray[np.int64]
+    """Count, bits and busy ticks, (actions, 3)."""
+    silent: tuple[str, ...]
+    """As of `ActivitySums.without_bits`."""
+
+
+@dataclass(frozen=True, eq=False)
 class ActivitySums:
     """Columns of equal length; unit, action and op index the names of their log."""
 
@@ -121,6 +147,20 @@ class ActivitySums:
     count: NDArray[np.int64]
     bits: NDArray[np.int64]
     busy_ticks: NDArray[np.int64]
+
+    def rows(self, which: NDArray[np.bool_]) -> ActivitySums:
+        """Some of the rows."""
+        return ActivitySums(
+            self.unit[which], self.action[which], self.op[which], self.count[which],
+            self.bits[which], self.busy_ticks[which],
+        )  # fmt: skip
+
+    def without_bits(self, op_names: Sequence[str]) -> str:
+        """The first op with events that have no bits, in words; empty where there is none."""
+        silent = np.flatnonzero((self.count > 0) & (self.bits == 0))
+        if not len(silent):
+            return ""
+        return f"op {op_names[self.op[silent[0]]]!r}: {self.count[silent[0]]} events"
 
 
 @dataclass(frozen=True, eq=False)

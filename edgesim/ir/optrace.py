@@ -9,7 +9,14 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesim.ir.ops import AttentionContext, AttentionScores, MatMul, Op
+from edgesim.ir.ops import (
+    AttentionContext,
+    AttentionScores,
+    Embedding,
+    LayerNorm,
+    MatMul,
+    Op,
+)
 from edgesim.ir.size import Size
 
 SCHEMA_VERSION = 1
@@ -109,6 +116,23 @@ class OpTrace:
             yield from layer.ops
             yield from layer.ramp
         yield from self.epilogue
+
+    @cached_property
+    def placed_weights(self) -> Mapping[str, str | None]:
+        """Every weight beside embedding tables, in execution order, with the bias of a product."""
+        found: dict[str, str | None] = {}
+        for op in self.all_ops():
+            if isinstance(op, MatMul):
+                found.setdefault(op.weight, op.bias)
+            elif isinstance(op, LayerNorm):
+                found.setdefault(op.gamma, None)
+                found.setdefault(op.beta, None)
+        return found
+
+    @cached_property
+    def embedding_ops(self) -> tuple[Embedding, ...]:
+        """Reads of embedding tables, in execution order."""
+        return tuple(op for op in self.all_ops() if isinstance(op, Embedding))
 
     def weight_mask(self, name: str) -> NDArray[np.bool_]:
         """Non-zero mask of a weight tensor in its shape; True means stored."""

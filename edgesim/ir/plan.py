@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Protocol
@@ -181,6 +183,33 @@ class SegmentPlan:
         for op in self.ops:
             media |= {move.medium for move in (*op.loads, *op.stores, *op.entry_stores)}
         return tuple(sorted(media))
+
+    @cached_property
+    def macs(self) -> int:
+        """Multiply-accumulates on the array, padding left out, zeros included."""
+        return sum(op.macs for op in self.ops if op.unit == "pu")
+
+    @cached_property
+    def read_rows(self) -> Mapping[str, int]:
+        """Embedding rows read, by medium."""
+        return Counter(read.medium for read in self.embedding_reads)
+
+    @cached_property
+    def stored_reads(self) -> Mapping[str, int]:
+        """Bits that must leave each medium: every weight, parameter and embedding row once."""
+        bits: dict[str, int] = {}
+        for op in self.ops:
+            stored = sum(chunk.stored_bits for chunk in op.chunks) + op.parameter_bits
+            if stored:
+                bits[op.medium] = bits.get(op.medium, 0) + stored
+        for read in self.embedding_reads:
+            bits[read.medium] = bits.get(read.medium, 0) + read.bits
+        return bits
+
+    @cached_property
+    def spilled_bits(self) -> int:
+        """Activation bits written behind their first medium."""
+        return sum(s.bits for op in self.ops for s in (*op.stores, *op.entry_stores))
 
     @cached_property
     def traffic_bits(self) -> int:

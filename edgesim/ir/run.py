@@ -60,26 +60,36 @@ class SimulationRun:
     @cached_property
     def sequences(self) -> tuple[tuple[tuple[int, ...], ...], NDArray[np.int64]]:
         """The different sequences of segments, and the number of each sentence's among them."""
+        given = self.sentence_segments
+        objects = np.fromiter(map(id, given), dtype=np.int64, count=len(given))
+        _, first, of_object = np.unique(objects, return_index=True, return_inverse=True)
         numbers: dict[tuple[int, ...], int] = {}
-        of_object: dict[int, int] = {}
-        for sequence in self.sentence_segments:
-            if id(sequence) not in of_object:
-                of_object[id(sequence)] = numbers.setdefault(sequence, len(numbers))
-        of_sentence = [of_object[id(sequence)] for sequence in self.sentence_segments]
-        return tuple(numbers), np.array(of_sentence, dtype=np.int64)
+        number_of = np.zeros(len(first), dtype=np.int64)
+        for place in np.argsort(first):
+            number_of[place] = numbers.setdefault(given[first[place]], len(numbers))
+        return tuple(numbers), number_of[of_object]
+
+    @cached_property
+    def steps(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Segments of all different sequences end to end, and the sequence that each belongs to."""
+        sequences, _ = self.sequences
+        lengths = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
+        flat = np.array([index for sequence in sequences for index in sequence], dtype=np.int64)
+        return flat, np.repeat(np.arange(len(sequences)), lengths)
 
     def latency_ticks(self) -> NDArray[np.int64]:
         """Ticks from the first op's issue to the logits, per sentence."""
         sequences, of_sentence = self.sequences
+        flat, owner = self.steps
         durations = np.array([segment.log.duration_ticks for segment in self.segments])
-        ticks: NDArray[np.int64] = np.array([durations[list(s)].sum() for s in sequences])
+        ticks = np.zeros(len(sequences), dtype=np.int64)
+        np.add.at(ticks, owner, durations[flat])
         return ticks[of_sentence]
 
     def segment_counts(self) -> NDArray[np.int64]:
         """How many sentences ran each segment."""
         sequences, of_sentence = self.sequences
+        flat, owner = self.steps
         counts = np.zeros(len(self.segments), dtype=np.int64)
-        times = np.bincount(of_sentence, minlength=len(sequences))
-        for sequence, sentences in zip(sequences, times.tolist(), strict=True):
-            np.add.at(counts, list(sequence), sentences)
+        np.add.at(counts, flat, np.bincount(of_sentence, minlength=len(sequences))[owner])
         return counts

@@ -29,22 +29,11 @@ class SegmentBound:
 
 def segment_bound(plan: SegmentPlan, trace: OpTrace, chip: AcceleratorSpec) -> SegmentBound:
     """Compute and memory bound of a planned segment."""
-    macs = sum(op.macs for op in plan.ops if _on_pu(op))
     n = chip.pu.vector_size
-    bits: dict[str, int] = {}
-    for op in plan.ops:
-        stored = sum(chunk.stored_bits for chunk in op.chunks) + op.parameter_bits
-        if stored:
-            bits[op.medium] = bits.get(op.medium, 0) + stored
-    for read in plan.embedding_reads:
-        bits[read.medium] = bits.get(read.medium, 0) + read.bits
     cycle_s = period_ticks(chip.clock.frequency_hz) / TICKS_PER_S
-    memory = max(
-        (b * cycle_s / chip.storage[storage_family(m)].port_bits for m, b in bits.items()),  # type: ignore[index]
-        default=0.0,
-    )
-    return SegmentBound(macs, macs * cycle_s / (n * n), memory)
-
-
-def _on_pu(op: object) -> bool:
-    return getattr(op, "unit", "") == "pu"
+    ports = {
+        medium: bits / chip.storage[storage_family(medium)].port_bits  # type: ignore[index]
+        for medium, bits in plan.stored_reads.items()
+    }
+    memory_s = max(ports.values(), default=0.0) * cycle_s
+    return SegmentBound(plan.macs, plan.macs * cycle_s / (n * n), memory_s)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,7 @@ class StoredTable:
     """Bits moved to read a row, by row number."""
     rows_per_block: int
 
-    @property
+    @cached_property
     def stored_bits(self) -> int:
         """Bits of the whole table."""
         return int(self.block_bits.sum())
@@ -96,6 +97,10 @@ class PlacedTable:
         bits = self.table.row_read_bits[rows].tolist()
         name = self.table.name
         return [EmbeddingRead(m, name, b) for m, b in zip(media, bits, strict=True)]
+
+    def reads_key(self, rows: NDArray[np.int64]) -> object:
+        """What `reads` of rows depends on, as a hashable value that keeps the table alive."""
+        return self.table, self.media, rows.tobytes(), self.media_of(rows).tobytes()
 
     def bits_in(self, index: int) -> int:
         """Stored bits in the medium of that index."""

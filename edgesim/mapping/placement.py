@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from edgesim.hw.spec import AcceleratorSpec, storage_family
 from edgesim.ir.infeasible import Infeasible
-from edgesim.ir.ops import Embedding, LayerNorm, MatMul
+from edgesim.ir.ops import Embedding
 from edgesim.ir.optrace import OpTrace
 from edgesim.ir.plan import WeightChunk
 from edgesim.mapping.embedding import PlacedTable, StoredTable, place_table, stored_table
@@ -83,21 +83,13 @@ def place(
     failure = _place_tables(trace, chip, free, result, packing)
     if failure is not None:
         return failure
-    for op in trace.all_ops():
-        names: tuple[str, ...] = ()
-        if isinstance(op, MatMul):
-            names = (op.weight,)
-        elif isinstance(op, LayerNorm):
-            names = (op.gamma, op.beta)
-        for name in names:
-            if name not in result.weights:
-                if name not in packing.weights:
-                    bias = op.bias if isinstance(op, MatMul) else None
-                    packing.weights[name] = _weight_form(trace, chip, name, bias)
-                form = packing.weights[name]
-                failure = _place_weight(trace, chip, free, result, name, form)
-                if failure is not None:
-                    return failure
+    for name, bias in trace.placed_weights.items():
+        form = packing.weights.get(name)
+        if form is None:
+            form = packing.weights[name] = _weight_form(trace, chip, name, bias)
+        failure = _place_weight(trace, chip, free, result, name, form)
+        if failure is not None:
+            return failure
     return result
 
 
@@ -110,9 +102,8 @@ def _place_tables(
     trace: OpTrace, chip: AcceleratorSpec, free: dict[str, int], result: Placement,
     packing: Packing,
 ) -> Infeasible | None:  # fmt: skip
-    ops = [op for op in trace.all_ops() if isinstance(op, Embedding)]
     media = chip.placement.embedding_weight
-    for op in sorted(ops, key=lambda op: op.index == "token"):
+    for op in sorted(trace.embedding_ops, key=lambda op: op.index == "token"):
         if op.table in result.tables:
             continue
         if op.table not in packing.tables:

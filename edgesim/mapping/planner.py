@@ -13,7 +13,7 @@ from edgesim.hw.spec import AcceleratorSpec
 from edgesim.ir.infeasible import Infeasible
 from edgesim.ir.ops import AttentionContext, Embedding, LayerNorm, MatMul, Op
 from edgesim.ir.optrace import OpTrace
-from edgesim.ir.plan import EmbeddingRead, PlannedOp, SegmentPlan, Spill, WeightChunk
+from edgesim.ir.plan import PlannedOp, SegmentPlan, Spill, WeightChunk
 from edgesim.mapping.draft import Draft, draft_ops
 from edgesim.mapping.placement import Placement, exchange_medium, place, tensor_bits
 from edgesim.mapping.repeats import repeated
@@ -49,11 +49,19 @@ class Mapper:
         self._numbers = Shapes() if shared is None else shared.shapes
         self._plans, self._refused = known.plans, known.refused
         self._shapes, self._ops = known.shapes, known.ops
+        self._embeddings = known.embeddings
 
     def embedding(self, num_tokens: int, token_ids: NDArray[np.int64] | None) -> SegmentPlan:
         """The prologue of one sentence; without token ids it reads the most frequent rows."""
-        plan = self._segment("embedding", 0, self.trace.prologue, num_tokens)
-        return replace(plan, embedding_reads=self._reads(num_tokens, token_ids))
+        rows = self._rows(num_tokens, token_ids)
+        tables = self.placement.tables
+        key = (num_tokens, tuple(tables[name].reads_key(wanted) for name, wanted in rows))
+        found = self._embeddings.get(key)
+        if found is None:
+            plan = self._segment("embedding", 0, self.trace.prologue, num_tokens)
+            reads = tuple(read for name, wanted in rows for read in tables[name].reads(wanted))
+            found = self._embeddings[key] = replace(plan, embedding_reads=reads)
+        return found
 
     def layer(self, index: int, num_tokens: int) -> SegmentPlan:
         """Encoder layer `index`, 1-based, without its off-ramp."""
@@ -239,15 +247,14 @@ class Mapper:
         stores = (Spill(n, medium, self._spill_bits(n, num_tokens), 1) for n in given)
         return tuple(loads), tuple(stores)
 
-    def _reads(
+    def _rows(
         self, num_tokens: int, token_ids: NDArray[np.int64] | None
-    ) -> tuple[EmbeddingRead, ...]:
-        """Row reads of every table: a row per token and position, one row for the type."""
-        reads: list[EmbeddingRead] = []
+    ) -> list[tuple[str, NDArray[np.int64]]]:
+        """Rows read of every table: one per token and position, one for the type."""
+        found: list[tuple[str, NDArray[np.int64]]] = []
         for op in self.trace.prologue:
             if not isinstance(op, Embedding):
                 continue
-            table = self.placement.tables[op.table]
             if op.index == "position":
                 rows = np.arange(num_tokens)
             elif op.index == "type":
@@ -255,9 +262,10 @@ class Mapper:
             elif token_ids is not None:
                 rows = np.array(self._token_rows(op.table, num_tokens, token_ids), dtype=np.int64)
             else:
-                rows = np.resize(table.table.first_rows(num_tokens), num_tokens)
-            reads.extend(table.reads(rows))
-        return tuple(reads)
+                table = self.placement.tables[op.table].table
+                rows = np.resize(table.first_rows(num_tokens), num_tokens)
+            found.append((op.table, rows))
+        return found
 
     def _token_rows(self, table: str, num_tokens: int, token_ids: NDArray[np.int64]) -> list[int]:
         """Rows that a sentence reads; tokens that pad it read row 0."""

@@ -48,6 +48,8 @@ class KnownPlans:
     """Label of the first segment of a shape, by its number and tokens."""
     ops: dict[str, Sequence[Op]] = field(default_factory=dict)
     """Ops of that segment."""
+    embeddings: dict[object, SegmentPlan] = field(default_factory=dict)
+    """Plans of the prologue, by tokens and by what is read from where."""
 
 
 class SharedPlans:

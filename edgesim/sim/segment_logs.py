@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 from edgesim.hw.spec import AcceleratorSpec, chip_content
@@ -36,26 +37,53 @@ class SegmentLogs:
         self.hits = 0
         self.plays = 0
         self._rows = 0
-        self._logs: OrderedDict[object, EventLog] = OrderedDict()
+        self._logs: OrderedDict[tuple[SegmentPlan, int], EventLog] = OrderedDict()
+        self._timings: dict[object, int] = {}
 
-    def log(
-        self, plan: SegmentPlan, timed: str, chip: AcceleratorSpec, technology: Technology
-    ) -> EventLog:
-        """The event log of a plan; `timed` is the chip's `timed_text`."""
-        media = tuple(medium_timing(chip, technology, name) for name in plan.media)
-        key = (plan, timed, media)
+    def of(self, chip: AcceleratorSpec, technology: Technology) -> ChipLogs:
+        """The logs of one chip."""
+        return ChipLogs(self, chip, technology)
+
+    def timing(self, content: object) -> int:
+        """A number for what timing depends on; equal contents have equal numbers."""
+        return self._timings.setdefault(content, len(self._timings))
+
+    def log(self, plan: SegmentPlan, timing: int, play: Callable[[], EventLog]) -> EventLog:
+        """The event log of a plan under a timing, played if it is not known."""
+        key = (plan, timing)
         found = self._logs.get(key)
         if found is not None:
             self.hits += 1
             self._logs.move_to_end(key)
             return found
-        log = simulate_segment(plan, chip, technology)
+        log = play()
         self.plays += 1
         self._logs[key] = log
         self._rows += len(log)
         while self._rows > self.max_rows and len(self._logs) > 1:
             self._rows -= len(self._logs.popitem(last=False)[1])
         return log
+
+
+class ChipLogs:
+    """Event logs of plans on one chip, shared with all chips of equal timing."""
+
+    def __init__(self, logs: SegmentLogs, chip: AcceleratorSpec, technology: Technology) -> None:
+        self._logs = logs
+        self._chip = chip
+        self._technology = technology
+        self._text = timed_text(chip)
+        self._timings: dict[tuple[str, ...], int] = {}
+
+    def log(self, plan: SegmentPlan) -> EventLog:
+        """The event log of a plan."""
+        timing = self._timings.get(plan.media)
+        if timing is None:
+            media = tuple(medium_timing(self._chip, self._technology, m) for m in plan.media)
+            timing = self._timings[plan.media] = self._logs.timing((self._text, media))
+        return self._logs.log(
+            plan, timing, lambda: simulate_segment(plan, self._chip, self._technology)
+        )
 
 
 def timed_text(chip: AcceleratorSpec) -> str:

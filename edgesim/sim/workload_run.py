@@ -21,7 +21,7 @@ from edgesim.ir.exits import RampRule
 from edgesim.ir.plan import MappingPlan, SegmentPlan
 from edgesim.ir.run import Segment, SimulationRun
 from edgesim.sim.engine import simulate_segment
-from edgesim.sim.segment_logs import SegmentLogs, timed_text
+from edgesim.sim.segment_logs import SegmentLogs
 from edgesim.tech import Technology
 
 
@@ -63,8 +63,7 @@ class WorkloadSimulator:
         """Segment of every layer and off-ramp that was planned, by kind, index and length."""
         self._prologues: dict[object, tuple[int, int]] = {}
         """Segment and spilled rows of every embedding that was planned."""
-        self._logs = logs
-        self._timed = "" if logs is None else timed_text(chip)
+        self._logs = None if logs is None else logs.of(chip, technology)
 
     def run(
         self, num_tokens: NDArray[np.int64], exit_layers: NDArray[np.int64], ramps: RampRule,
@@ -75,24 +74,22 @@ class WorkloadSimulator:
         Raises InputError for a sentence longer than the model allows.
         """
         self.check_lengths(num_tokens)
+        alike, of_sentence = _alike(num_tokens, exit_layers, token_ids)
         rest: dict[tuple[int, int], tuple[int, ...]] = {}
-        whole: dict[object, tuple[tuple[int, ...], int]] = {}
-        """Sequence and spilled rows of sentences that are alike to the chip."""
         found = []
         with collection_paused():
-            for row, pair in enumerate(zip(num_tokens.tolist(), exit_layers.tolist(), strict=True)):
-                ids = None if token_ids is None else token_ids[row]
-                key = pair if ids is None else (pair, ids.tobytes())
-                if key not in whole:
-                    length, leave = pair
-                    prologue, spilled = self.prologue(length, ids)
-                    if pair not in rest:
-                        layers = self.layers(length, 1, leave, ramps)
-                        rest[pair] = (*layers, *self.epilogue(length))
-                    whole[key] = (prologue, *rest[pair]), spilled
-                found.append(whole[key])
-        sequences = tuple(sequence for sequence, _ in found)
-        spilled_rows = np.array([spilled for _, spilled in found], dtype=np.int64)
+            for row in alike.tolist():
+                length, leave = int(num_tokens[row]), int(exit_layers[row])
+                prologue, spilled = self.prologue(
+                    length, None if token_ids is None else token_ids[row]
+                )
+                if (length, leave) not in rest:
+                    layers = self.layers(length, 1, leave, ramps)
+                    rest[length, leave] = (*layers, *self.epilogue(length))
+                found.append(((prologue, *rest[length, leave]), spilled))
+        kinds, spilled_rows = zip(*found, strict=True) if found else ((), ())
+        sequences = tuple(map(kinds.__getitem__, of_sentence.tolist()))
+        spilled_rows = np.array(spilled_rows, dtype=np.int64)[of_sentence]
         return SimulationRun(tuple(self.segments), sequences, exit_layers, num_tokens, spilled_rows)
 
     def check_lengths(self, num_tokens: NDArray[np.int64]) -> None:
@@ -137,17 +134,19 @@ class WorkloadSimulator:
         return [] if plan is None else [self._segment(plan)]
 
     def _segment(self, plan: SegmentPlan) -> int:
-        key: object = (plan.label, plan.num_tokens, plan.embedding_reads)
-        if key not in self._known:
+        reads = plan.embedding_reads
+        key = (plan.label, plan.num_tokens, id(reads) if reads else 0)
+        number = self._known.get(key)
+        if number is None:
             log = self._log(plan)
-            self._known[key] = len(self.segments)
+            number = self._known[key] = len(self.segments)
             self.plans.append(plan)
             added = {op.name: op.kind for op in plan.ops} if plan.programs else {}
             self.segments.append(Segment(plan.label, plan.layer, log, _host_ticks(log), added))
-        return self._known[key]
+        return number
 
     def _log(self, plan: SegmentPlan) -> EventLog:
-        twin = self._known.get((plan.repeats, plan.num_tokens, plan.embedding_reads))
+        twin = self._known.get((plan.repeats, plan.num_tokens, 0)) if plan.repeats else None
         if twin is not None:
             names = {
                 old.name: new.name for old, new in zip(self.plans[twin].ops, plan.ops, strict=True)
@@ -157,11 +156,29 @@ class WorkloadSimulator:
             return replace(log, name=plan.label, op_names=renamed)
         if self._logs is None:
             return simulate_segment(plan, self.chip, self.technology, self.every_tile)
-        return self._logs.log(plan, self._timed, self.chip, self.technology)
+        return self._logs.log(plan)
 
     def _spilled_rows(self, plan: SegmentPlan) -> int:
         first = self.chip.placement.embedding_weight[0]
-        return sum(read.medium != first for read in plan.embedding_reads)
+        return sum(rows for medium, rows in plan.read_rows.items() if medium != first)
+
+
+def _alike(
+    num_tokens: NDArray[np.int64], exit_layers: NDArray[np.int64],
+    token_ids: Sequence[NDArray[np.int64]] | None,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:  # fmt: skip
+    """The first sentence of each kind that is alike to the chip, and the kind of every sentence."""
+    if token_ids is None:
+        pairs = num_tokens * (int(exit_layers.max(initial=0)) + 1) + exit_layers
+        _, first, kinds = np.unique(pairs, return_index=True, return_inverse=True)
+        return first, kinds
+    numbers: dict[object, int] = {}
+    rows = zip(num_tokens.tolist(), exit_layers.tolist(), token_ids, strict=True)
+    kinds = np.array(
+        [numbers.setdefault((n, leave, ids.tobytes()), len(numbers)) for n, leave, ids in rows],
+        dtype=np.int64,
+    )
+    return np.unique(kinds, return_index=True)[1], kinds
 
 
 def _host_ticks(log: EventLog) -> int:

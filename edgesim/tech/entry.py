@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from edgesim.ir.interval import Interval
@@ -30,7 +31,7 @@ class Entry:
     """Node, voltage, derivation, and what the range rests on."""
     note: str = ""
 
-    @property
+    @cached_property
     def interval(self) -> Interval | None:
         """Value and range, or None where the figure is unknown."""
         if self.value is None or self.low is None or self.high is None:

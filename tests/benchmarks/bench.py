@@ -14,12 +14,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from machine import machine_text, measured, table_text
+from bench_sweep import sweep_rows
+from machine import Row, machine_text, measured, table_text
 from toy_traces import ALBERT_BASE, BertShape, bert_like, toy_chip
 
 import edgesim as es
@@ -43,34 +44,6 @@ DENSITY = 0.5
 BERT_BASE = BertShape(width=768, heads=12, hidden=3072, layers=12, vocabulary=30522)
 SHAPES = {"BERT-base": BERT_BASE, "ALBERT-base": ALBERT_BASE}
 LIMIT_S = 120.0
-
-
-@dataclass(frozen=True)
-class Row:
-    """One measured figure."""
-
-    what: str
-    value: float | None
-    """None where it could not be measured."""
-    unit: str
-    target: float | None = None
-    note: str = ""
-    at_least: bool = False
-    """Whether the target is a floor."""
-
-    def cells(self) -> tuple[str, str, str, str]:
-        """What, figure, target and verdict as text."""
-        value = "-" if self.value is None else f"{self.value:.3g} {self.unit}"
-        if self.target is None:
-            return self.what, value, "-", self.note
-        verdict = "not measured" if self.value is None else self._verdict(self.value, self.target)
-        floor = "at least " if self.at_least else ""
-        words = f"{verdict}; {self.note}" if self.note else verdict
-        return self.what, value, f"{floor}{self.target:g} {self.unit}", words
-
-    def _verdict(self, value: float, target: float) -> str:
-        over = target / value if self.at_least else value / target
-        return "met" if over <= 1 else f"missed by {over:.1f} x"
 
 
 def median_s(work: Callable[[], Any], repeats: int) -> float:
@@ -273,6 +246,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=9, help="of every warm figure")
     parser.add_argument("--sentences", type=Path, help="a labelled TSV, such as the 872 of SST-2")
+    parser.add_argument("--entropies", type=Path, help="folder of the authors' recorded exits")
     parser.add_argument("--cold", choices=sorted(SHAPES), help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.cold:
@@ -288,6 +262,7 @@ def main() -> None:
         *sentence_rows(chosen.sentences),
         *workload_rows(max(3, chosen.repeats // 3)),
         *command_rows(max(3, chosen.repeats // 2)),
+        *sweep_rows(chosen.entropies, 10_000),
     ]
     print(table_text(("what", "median", "target", "verdict"), [row.cells() for row in rows]))
 

@@ -31,6 +31,34 @@ class Usage:
     errors: str
 
 
+@dataclass(frozen=True)
+class Row:
+    """One measured figure."""
+
+    what: str
+    value: float | None
+    """None where it could not be measured."""
+    unit: str
+    target: float | None = None
+    note: str = ""
+    at_least: bool = False
+    """Whether the target is a floor."""
+
+    def cells(self) -> tuple[str, str, str, str]:
+        """What, figure, target and verdict as text."""
+        value = "-" if self.value is None else f"{self.value:.3g} {self.unit}"
+        if self.target is None:
+            return self.what, value, "-", self.note
+        verdict = "not measured" if self.value is None else self._verdict(self.value, self.target)
+        floor = "at least " if self.at_least else ""
+        words = f"{verdict}; {self.note}" if self.note else verdict
+        return self.what, value, f"{floor}{self.target:g} {self.unit}", words
+
+    def _verdict(self, value: float, target: float) -> str:
+        over = target / value if self.at_least else value / target
+        return "met" if over <= 1 else f"missed by {over:.1f} x"
+
+
 def measured(
     command: Sequence[str], folder: Path, limit_s: float,
     environment: Mapping[str, str] | None = None,

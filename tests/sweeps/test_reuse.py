@@ -103,8 +103,9 @@ def test_the_engine_reads_nothing_that_the_key_leaves_out(trace: OpTrace) -> Non
 def test_a_full_cache_forgets_the_oldest_log_and_plays_it_again(trace: OpTrace) -> None:
     chip, technology = toy_chip(), load_technology()
     mapper, logs = Mapper(trace, chip), SegmentLogs(max_rows=1)
+    mine = logs.of(chip, technology)
     for length in (5, 6, 5):
-        logs.log(mapper.layer(1, length), timed_text(chip), chip, technology)
+        mine.log(mapper.layer(1, length))
     assert (logs.plays, logs.hits) == (3, 0)
 
 

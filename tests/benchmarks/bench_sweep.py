@@ -1,0 +1,245 @@
+"""How fast a design space is swept: points a second, workers, the store, memory, ten thousand.
+
+Part of `make bench`. Each row is a process of its own that sweeps ALBERT-base, padded to 128
+tokens as published, over 872 sentences into a new store: array sizes, buffers and media vary, so
+that every point is another chip and none repeats. Kernels are compiled before; the start of the
+workers is part of every time. `--entropies DIR` takes the exits of the EdgeBERT authors'
+recording (`dataset_sst2_eval.txt`); without it every one of the 12 depths occurs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from machine import Row, machine_text, table_text
+from toy_traces import ALBERT_BASE, bert_like
+
+import edgesim as es
+from edgesim.ir.workload import Workload
+from edgesim.sweeps import driver
+from edgesim.sweeps.store import Store
+from edgesim.validation.entropies import authors_workload
+
+SENTENCES = 872
+THRESHOLD = 0.3
+SEED = 0
+SAMPLE_S = 0.1
+VECTOR_SIZES = (2, 4, 8, 16, 32)
+BUFFER_KIB = (96, 128, 160, 192, 224, 256, 320, 384, 448, 512)
+AUXILIARY_KIB = (16, 32, 64, 128, 256)
+EMBEDDING_MEDIA = ("reram_slc", "reram_mlc2", "reram_mlc3", "sram", "lpddr4")
+ENCODER_MEDIA = ("lpddr4", "sram")
+CAPACITY_MIB = (1, 2, 4, 8)
+SIZES = {100: (1, 1, 1), 1000: (5, 2, 1), 10_000: (10, 5, 2)}
+"""How many operand buffers, auxiliary memories and encoder media each number of points takes."""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What one sweep in a process of its own took."""
+
+    points: int
+    seconds: float
+    store_seconds: float
+    """Within the store's own calls."""
+    peak_mb: float | None
+    """Largest sum of resident memory over the process and its workers; None off Linux."""
+    feasible: int
+
+
+def space(points: int) -> dict[str, Any]:
+    """Axes over array sizes, buffers and media with exactly that many points."""
+    buffers, auxiliaries, encoders = SIZES[points]
+    return {
+        "name": f"{points} points",
+        "axes": {
+            "pu.vector_size": list(VECTOR_SIZES),
+            "operands": [_operands(kib) for kib in BUFFER_KIB[-buffers:]],
+            "buffers.auxiliary": [f"{kib} KiB" for kib in AUXILIARY_KIB[:auxiliaries]],
+            "placement.encoder_weight": [_media(medium) for medium in ENCODER_MEDIA[:encoders]],
+            "placement.embedding_weight": [_media(medium) for medium in EMBEDDING_MEDIA],
+            "capacity": [_capacity(mib) for mib in CAPACITY_MIB],
+        },
+        "settings": {
+            "exit_threshold": THRESHOLD, "pad_to": 128, "storage.sram.port": "64 bit",
+            "storage.sram.on_chip": True,
+        },
+    }  # fmt: skip
+
+
+def _operands(kib: int) -> dict[str, str]:
+    memories = ("operand0", "operand1")
+    return {f"buffers.{m}.data": f"{kib} KiB" for m in memories} | {
+        f"buffers.{m}.mask": f"{kib // 8} KiB" for m in memories
+    }
+
+
+def _media(medium: str) -> list[str]:
+    return list(dict.fromkeys((medium, "lpddr4")))
+
+
+def _capacity(mib: int) -> dict[str, str]:
+    return {"storage.reram.capacity": f"{mib} MiB", "storage.sram.capacity": f"{mib} MiB"}
+
+
+def sentences(entropies: Path | None) -> Workload:
+    """872 sentences: the authors' recording, or entropies that leave at every depth."""
+    if entropies is not None:
+        return authors_workload(entropies)
+    random = np.random.default_rng(SEED)
+    layers = ALBERT_BASE.layers
+    falling = np.sort(random.random((SENTENCES, layers)) * np.log(2), axis=1)[:, ::-1]
+    logits = random.normal(size=(SENTENCES, layers, 2)).astype(np.float32)
+    return Workload(
+        "drawn", random.integers(5, 60, SENTENCES), falling.copy(), logits,
+        random.integers(0, 2, SENTENCES),
+    )  # fmt: skip
+
+
+def sweep_here(points: int, workers: int, store: Path, entropies: Path | None) -> None:
+    """Sweep in this process and print what it took."""
+    trace, workload = bert_like(replace(ALBERT_BASE, density=0.5)), sentences(entropies)
+    spent = [0.0]
+    driver.Store = _timed_store(spent)  # type: ignore[misc]
+    begin = time.perf_counter()
+    result = es.sweep(space(points), trace, workload=workload, store=store, workers=workers)
+    seconds = time.perf_counter() - begin
+    record = {"seconds": seconds, "store_s": spent[0], "feasible": result.counts["feasible"]}
+    print(json.dumps(record), flush=True)
+
+
+def _timed_store(spent: list[float]) -> type[Store]:
+    """A Store that adds the seconds of its own calls to `spent`."""
+
+    class TimedStore(Store):
+        def __getattribute__(self, name: str) -> Any:
+            found = super().__getattribute__(name)
+            if name not in ("put", "enter", "known"):
+                return found
+
+            def timed(*values: Any) -> Any:
+                begin = time.perf_counter()
+                try:
+                    return found(*values)
+                finally:
+                    spent[0] += time.perf_counter() - begin
+
+            return timed
+
+    return TimedStore
+
+
+# measurement -------------------------------------------------------------------------------------
+
+
+def swept(points: int, workers: int, entropies: Path | None) -> Sweep:
+    """What a sweep took in a process of its own, with a new store."""
+    given = [] if entropies is None else ["--entropies", str(entropies.resolve())]
+    with tempfile.TemporaryDirectory() as folder:
+        command = [
+            sys.executable, str(Path(__file__).resolve()), "--points", str(points), "--workers",
+            str(workers), "--store", str(Path(folder) / "sweep.db"), *given,
+        ]  # fmt: skip
+        with (Path(folder) / "out.txt").open("w+") as out:
+            process = subprocess.Popen(command, stdout=out)
+            peak_mb: float | None = None
+            while process.poll() is None:
+                peak_mb = max(peak_mb or 0.0, tree_mb(process.pid)) or None
+                time.sleep(SAMPLE_S)
+            out.seek(0)
+            lines = out.read().splitlines()
+    if process.returncode != 0 or not lines:
+        raise SystemExit(f"the sweep of {points} points failed with status {process.returncode}")
+    record = json.loads(lines[-1])
+    return Sweep(points, record["seconds"], record["store_s"], peak_mb, record["feasible"])
+
+
+def tree_mb(root: int) -> float:
+    """Resident memory of a process and its descendants in MB, shared pages counted in each."""
+    parents: dict[int, int] = {}
+    pages: dict[int, int] = {}
+    for pid, parent, resident in _processes():
+        parents[pid], pages[pid] = parent, resident
+
+    def descends(pid: int) -> bool:
+        while pid != root and pid in parents:
+            pid = parents[pid]
+        return pid == root
+
+    return sum(pages[pid] for pid in pages if descends(pid)) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def _processes() -> Iterator[tuple[int, int, int]]:
+    """Every process: id, parent's id, resident pages; none where there is no /proc."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            status = (folder / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        yield int(folder.name), int(status[1]), int(status[21])
+
+
+def sweep_rows(entropies: Path | None, largest: int) -> list[Row]:
+    """Rows of sweeps up to the largest number of points."""
+    swept(100, 2, entropies)
+    sizes = [points for points in SIZES if points <= largest]
+    by_size = {points: swept(points, 2, entropies) for points in sizes}
+    rows = [_time_row(by_size[points], points) for points in sizes]
+    thousand = by_size[1000]
+    alone = swept(1000, 1, entropies)
+    store_ms = thousand.store_seconds / thousand.points * 1e3
+    rows += [
+        Row("sweep, two workers: points a second, 1,000 points", 1000 / thousand.seconds,
+            "points/s", 200, f"{thousand.feasible} feasible", at_least=True),
+        Row("  without the start of the workers", _rate(by_size), "points/s"),
+        Row("  one worker to two", alone.seconds / thousand.seconds, "x", 1.6, at_least=True),
+        Row("  within the store", store_ms, "ms/point", 1),
+    ]  # fmt: skip
+    top = by_size[sizes[-1]]
+    rows.append(Row(f"  peak memory of {top.points:,} points, workers included", top.peak_mb, "MB",
+                    1000))  # fmt: skip
+    return rows
+
+
+def _time_row(found: Sweep, points: int) -> Row:
+    target = 120.0 if points == 10_000 else None
+    each = f"{found.seconds / points * 1e3:.2f} ms a point, {found.feasible:,} feasible"
+    return Row(f"sweep, two workers: {points:,} points", found.seconds, "s", target, each)
+
+
+def _rate(by_size: Mapping[int, Sweep]) -> float:
+    """Points a second between the smallest and the largest sweep."""
+    small, *_, large = by_size.values()
+    return (large.points - small.points) / (large.seconds - small.seconds)
+
+
+def main() -> None:
+    """Print the rows."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--entropies", type=Path, help="folder of the authors' recording")
+    parser.add_argument("--largest", type=int, choices=(1000, 10_000), default=10_000)
+    parser.add_argument("--points", type=int, choices=SIZES, help=argparse.SUPPRESS)
+    parser.add_argument("--workers", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--store", type=Path, help=argparse.SUPPRESS)
+    chosen = parser.parse_args()
+    if chosen.points:
+        sweep_here(chosen.points, chosen.workers, chosen.store, chosen.entropies)
+        return
+    print(machine_text("edgesim", "numpy", "numba", "simpy") + "\n")
+    rows = sweep_rows(chosen.entropies, chosen.largest)
+    print(table_text(("what", "figure", "target", "verdict"), [row.cells() for row in rows]))
+
+
+if __name__ == "__main__":
+    main()
