@@ -84,9 +84,8 @@ def segment_amounts(logs: Sequence[EventLog]) -> list[Amounts]:
     number = {name: i for i, name in enumerate(names)}
     rows = {kind: [number[name] for name in kind] for kind in kinds}
     values = np.zeros((len(names), 3, len(logs)), dtype=np.int64)
-    silent = dict.fromkeys(names, "")
+    silent: dict[tuple[str, str], str] = {}
     for segment, mine in enumerate(totals):
         values[rows[mine.names], :, segment] = mine.values
-        if any(mine.silent):
-            silent |= {n: words for n, words in zip(mine.names, mine.silent, strict=True) if words}
-    return [Amounts(*name, *values[i], silent[name]) for i, name in enumerate(names)]
+        silent |= mine.silent
+    return [Amounts(*name, *values[i], silent.get(name, "")) for i, name in enumerate(names)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -87,18 +87,24 @@ class EventLog:
         return ActivitySums(unit, action, op, sums[0], sums[1], sums[2])
 
     @cached_property
+    def twins(self) -> dict[object, EventLog]:
+        """This log under the names of segments that repeat its own, by whatever tells them."""
+        return {}
+
+    @cached_property
     def totals(self) -> ActionTotals:
         """Sums by unit and action. They stay with the log, because many runs may share it."""
         sums = self.activity_sums()
         pairs = sums.unit * max(len(self.action_names), 1) + sums.action
-        names, rows, silent = [], [], []
+        names, rows, silent = [], [], {}
         for pair in np.unique(pairs):
             part = sums.rows(pairs == pair)
             names.append((self.unit_names[part.unit[0]], self.action_names[part.action[0]]))
             rows.append([column.sum() for column in (part.count, part.bits, part.busy_ticks)])
-            silent.append(part.without_bits(self.op_names))
+            if words := part.without_bits(self.op_names):
+                silent[names[-1]] = words
         values = np.array(rows, dtype=np.int64).reshape(len(rows), 3)
-        return ActionTotals(tuple(names), values, tuple(silent))
+        return ActionTotals(tuple(names), values, silent)
 
     def activity(self) -> Iterator[ActivityRow]:
         """Sums of count, bits and busy ticks by unit, action and op, row by row."""
@@ -133,8 +139,8 @@ class ActionTotals:
     names: tuple[tuple[str, str], ...]
     values: NDArray[np.int64]
     """Count, bits and busy ticks, (actions, 3)."""
-    silent: tuple[str, ...]
-    """As of `ActivitySums.without_bits`."""
+    silent: Mapping[tuple[str, str], str]
+    """What happened without bits, as of `ActivitySums.without_bits`."""
 
 
 @dataclass(frozen=True, eq=False)

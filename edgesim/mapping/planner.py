@@ -49,7 +49,7 @@ class Mapper:
         self._numbers = Shapes() if shared is None else shared.shapes
         self._plans, self._refused = known.plans, known.refused
         self._shapes, self._ops = known.shapes, known.ops
-        self._embeddings = known.embeddings
+        self._embeddings, self._intern = known.embeddings, known.intern
 
     def embedding(self, num_tokens: int, token_ids: NDArray[np.int64] | None) -> SegmentPlan:
         """The prologue of one sentence; without token ids it reads the most frequent rows."""
@@ -60,7 +60,8 @@ class Mapper:
         if found is None:
             plan = self._segment("embedding", 0, self.trace.prologue, num_tokens)
             reads = tuple(read for name, wanted in rows for read in tables[name].reads(wanted))
-            found = self._embeddings[key] = replace(plan, embedding_reads=reads)
+            found = self._intern(replace(plan, embedding_reads=reads))
+            self._embeddings[key] = found
         return found
 
     def layer(self, index: int, num_tokens: int) -> SegmentPlan:
@@ -86,13 +87,14 @@ class Mapper:
             twin = self._shapes.get((shape, num_tokens))
             if twin is not None:
                 known = self._plans[twin, num_tokens]
-                self._plans[key] = repeated(known, self._ops[twin], label, layer, ops)
+                again = repeated(known, self._ops[twin], label, layer, ops)
+                self._plans[key] = self._intern(again)
                 return self._plans[key]
             planned = self._refused.get(key) or self._plan(label, layer, ops, num_tokens)
             if isinstance(planned, Infeasible):
                 self._refused[key] = planned
                 raise InfeasibleError(planned.message(), planned)
-            self._plans[key], self._ops[label] = planned, ops
+            self._plans[key], self._ops[label] = self._intern(planned), ops
             if not planned.programs:
                 self._shapes[shape, num_tokens] = label
         return self._plans[key]

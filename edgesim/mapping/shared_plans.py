@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from edgesim.hw.spec import AcceleratorSpec, chip_content
@@ -21,6 +21,7 @@ UNPLANNED = (
 )  # fmt: skip
 """Parts of a chip that plans see only through the placement of weights."""
 DEFAULT_MOST_CHIPS = 16
+MOST_INTERNED = 20_000
 
 
 class Shapes:
@@ -48,6 +49,8 @@ class KnownPlans:
     """Label of the first segment of a shape, by its number and tokens."""
     ops: dict[str, Sequence[Op]] = field(default_factory=dict)
     """Ops of that segment."""
+    intern: Callable[[SegmentPlan], SegmentPlan] = field(default=lambda plan: plan)
+    """Every new plan passes through it."""
     embeddings: dict[object, SegmentPlan] = field(default_factory=dict)
     """Plans of the prologue, by tokens and by what is read from where."""
 
@@ -61,15 +64,24 @@ class SharedPlans:
         """Weights as they were packed for these chips."""
         self.shapes = Shapes()
         self._known: OrderedDict[object, KnownPlans] = OrderedDict()
+        self._interned: dict[SegmentPlan, SegmentPlan] = {}
 
     def of(self, chip: AcceleratorSpec, placement: Placement) -> KnownPlans:
         """The plans of chips that plan as this one does."""
         key = planned_key(chip, placement)
-        known = self._known.setdefault(key, KnownPlans())
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = KnownPlans(intern=self._intern)
         self._known.move_to_end(key)
         while len(self._known) > self.most_chips:
             self._known.popitem(last=False)
         return known
+
+    def _intern(self, plan: SegmentPlan) -> SegmentPlan:
+        """The first of equal plans, so that whoever looks one up need not compare its parts."""
+        if len(self._interned) >= MOST_INTERNED:
+            self._interned.clear()
+        return self._interned.setdefault(plan, plan)
 
 
 def planned_key(chip: AcceleratorSpec, placement: Placement) -> object:

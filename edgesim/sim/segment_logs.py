@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from edgesim.hw.spec import AcceleratorSpec, chip_content
@@ -84,6 +85,19 @@ class ChipLogs:
         return self._logs.log(
             plan, timing, lambda: simulate_segment(plan, self._chip, self._technology)
         )
+
+    def twin(self, log: EventLog, plan: SegmentPlan, twin: SegmentPlan) -> EventLog:
+        """The log of a plan under the names of another that repeats it; kept with the log."""
+        found = log.twins.get(twin)
+        if found is None:
+            found = log.twins[twin] = renamed_log(log, plan, twin)
+        return found
+
+
+def renamed_log(log: EventLog, plan: SegmentPlan, twin: SegmentPlan) -> EventLog:
+    """The log of a plan under the names of another that repeats it."""
+    names = {old.name: new.name for old, new in zip(plan.ops, twin.ops, strict=True)}
+    return replace(log, name=twin.label, op_names=tuple(names[name] for name in log.op_names))
 
 
 def timed_text(chip: AcceleratorSpec) -> str:

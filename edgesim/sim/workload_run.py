@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +20,7 @@ from edgesim.ir.exits import RampRule
 from edgesim.ir.plan import MappingPlan, SegmentPlan
 from edgesim.ir.run import Segment, SimulationRun
 from edgesim.sim.engine import simulate_segment
-from edgesim.sim.segment_logs import SegmentLogs
+from edgesim.sim.segment_logs import SegmentLogs, renamed_log
 from edgesim.tech import Technology
 
 
@@ -148,12 +147,10 @@ class WorkloadSimulator:
     def _log(self, plan: SegmentPlan) -> EventLog:
         twin = self._known.get((plan.repeats, plan.num_tokens, 0)) if plan.repeats else None
         if twin is not None:
-            names = {
-                old.name: new.name for old, new in zip(self.plans[twin].ops, plan.ops, strict=True)
-            }
-            log = self.segments[twin].log
-            renamed = tuple(names[name] for name in log.op_names)
-            return replace(log, name=plan.label, op_names=renamed)
+            log, known = self.segments[twin].log, self.plans[twin]
+            if self._logs is None:
+                return renamed_log(log, known, plan)
+            return self._logs.twin(log, known, plan)
         if self._logs is None:
             return simulate_segment(plan, self.chip, self.technology, self.every_tile)
         return self._logs.log(plan)

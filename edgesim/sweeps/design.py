@@ -66,6 +66,14 @@ class Design:
             found = [*named] if named else found
         return tuple(dict.fromkeys(found))
 
+    def chip_part(self, choice: Sequence[Any]) -> list[Any]:
+        """The values that decide about chip and model, run options left out."""
+        return [
+            value
+            for axis, value in zip(self.axes, choice, strict=True)
+            if not set(axis.setting(value)) <= set(OPTIONS)
+        ]
+
     def point(self, choice: Sequence[Any]) -> Point:
         """The design of one value per axis."""
         chosen: Setting = {}

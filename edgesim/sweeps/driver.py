@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
@@ -19,16 +19,16 @@ from edgesim.sweeps.design import Choice, Design, design_of
 from edgesim.sweeps.genetic import evolve
 from edgesim.sweeps.job import Verdict
 from edgesim.sweeps.outcome import SweepResult, result_of, verdict
-from edgesim.sweeps.plan import Job, Planner, make_sources, tasks_of
+from edgesim.sweeps.plan import Job, Planner, make_sources
 from edgesim.sweeps.pools import Pool, open_pool
-from edgesim.sweeps.runner import Runner, Task
+from edgesim.sweeps.runner import OpenPoint, Runner, Task
 from edgesim.sweeps.sampling import choices
 from edgesim.sweeps.space import Space
 from edgesim.sweeps.store import Outcome, Store, SweepRecord
 from edgesim.tech import Technology
 
-COMMIT_POINTS = 1000
-"""Impossible points that are stored in one commit."""
+PLANNED_POINTS = 64
+"""Points that are planned and looked up in the store at a time."""
 
 
 class SweepInterrupted(KeyboardInterrupt):
@@ -95,7 +95,9 @@ class _Sweep:
             else:
                 found = choices(self.design)
                 self.bar.total = len(found)
-                self.evaluate(found)
+                self.store.announce(self.record, len(found))
+                outcomes = self.evaluate(found)
+                self.store.announce(self.record, len({outcome.key for outcome in outcomes}))
         except KeyboardInterrupt:
             try:
                 self.pool.stop()
@@ -107,42 +109,17 @@ class _Sweep:
 
     def evaluate(self, wanted: Sequence[Choice]) -> list[Outcome]:
         """Outcomes of choices in order; only points that the store lacks are computed."""
-        jobs = self.planner.jobs(wanted)
-        members = [(job.key, self.positions + i, job.choice) for i, job in enumerate(jobs)]
-        self.store.enter(self.record, members)
-        self.positions += len(jobs)
-        known = self.store.known([job.key for job in jobs])
-        self._count(known.values(), found=True)
-        missing = {job.key: job for job in jobs if job.key not in known}
-        self._impossible(missing, known)
-        open_jobs = {key: job for key, job in missing.items() if job.chip is not None}
+        work = _Work(self, wanted)
+        Runner(self.pool, work.done).run(work.open_points())
+        self.positions += len(wanted)
+        return [work.known[key] for key in work.keys]
 
-        def done(task: Task, verdicts: list[Verdict]) -> None:
-            outcomes = [
-                open_jobs[key].outcome(v.status, v.reason, v.figures, v.seconds)
-                for key, v in zip(task.keys, verdicts, strict=True)
-            ]
-            self.store.put(outcomes)
-            known.update({outcome.key: outcome for outcome in outcomes})
-            self._count(outcomes)
+    def note(self, outcomes: Sequence[Outcome]) -> None:
+        """Store outcomes and count them."""
+        self.store.put(outcomes)
+        self.count(outcomes)
 
-        Runner(self.pool, done).run(tasks_of(list(open_jobs.values())))
-        return [known[job.key] for job in jobs]
-
-    def _impossible(self, missing: Mapping[str, Job], known: dict[str, Outcome]) -> None:
-        """Store points whose chip contradicts itself."""
-        found = [
-            job.outcome("infeasible", job.reason, {}, 0.0)
-            for job in missing.values()
-            if job.chip is None
-        ]
-        for begin in range(0, len(found), COMMIT_POINTS):
-            part = found[begin : begin + COMMIT_POINTS]
-            self.store.put(part)
-            self._count(part)
-        known.update({outcome.key: outcome for outcome in found})
-
-    def _count(self, outcomes: Any, found: bool = False) -> None:
+    def count(self, outcomes: Iterable[Outcome], found: bool = False) -> None:
         """Move the progress bar; points from the store do not count into its rate."""
         number = 0
         for outcome in outcomes:
@@ -164,3 +141,60 @@ class _Sweep:
             f"interrupted; {finished} of {self.bar.total} points are kept in {self.store.path}, "
             "the same command computes the rest"
         )
+
+
+class _Work:
+    """Choices that are evaluated together; planned a few at a time, when workers have room."""
+
+    def __init__(self, sweep: _Sweep, wanted: Sequence[Choice]) -> None:
+        self.sweep = sweep
+        self.wanted = wanted
+        self.keys = [""] * len(wanted)
+        """Key of every choice, known once it is planned."""
+        self.known: dict[str, Outcome] = {}
+        self.open_jobs: dict[str, Job] = {}
+
+    def open_points(self) -> Iterator[OpenPoint]:
+        """Points that must be computed; those that the store has or no chip can be are noted."""
+        places = self.sweep.planner.order(self.wanted)
+        for begin in range(0, len(places), PLANNED_POINTS):
+            jobs = self._plan(places[begin : begin + PLANNED_POINTS])
+            new = {job.key: job for job in jobs if job.key not in self.known}
+            impossible = [
+                job.outcome("infeasible", job.reason, {}, 0.0)
+                for job in new.values()
+                if job.chip is None
+            ]
+            if impossible:
+                self.sweep.note(impossible)
+                self.known |= {outcome.key: outcome for outcome in impossible}
+            for key, job in new.items():
+                if job.chip is not None and key not in self.open_jobs:
+                    self.open_jobs[key] = job
+                    yield OpenPoint(key, job.source, job.chip, job.point.options)
+
+    def _plan(self, places: Sequence[int]) -> list[Job]:
+        """Jobs of some choices, entered in the store; what it knows of them is taken."""
+        sweep = self.sweep
+        jobs = [sweep.planner.job(self.wanted[place]) for place in places]
+        for place, job in zip(places, jobs, strict=True):
+            self.keys[place] = job.key
+        first = sweep.positions
+        sweep.store.enter(
+            sweep.record,
+            [(job.key, first + p, job.choice) for p, job in zip(places, jobs, strict=True)],
+        )
+        fresh = [job.key for job in jobs if job.key not in self.known]
+        found = sweep.store.known(fresh)
+        sweep.count(found.values(), found=True)
+        self.known |= found
+        return jobs
+
+    def done(self, task: Task, verdicts: Sequence[Verdict]) -> None:
+        """Note what became of a task's points."""
+        outcomes = [
+            self.open_jobs.pop(key).outcome(v.status, v.reason, v.figures, v.seconds)
+            for key, v in zip(task.keys, verdicts, strict=True)
+        ]
+        self.sweep.note(outcomes)
+        self.known |= {outcome.key: outcome for outcome in outcomes}

@@ -77,6 +77,10 @@ def write_source(
     return Source(key, str(folder), technology=technology, reuse=reuse)
 
 
+AskedPoint = tuple[Chip, RunOptions]
+"""What a worker is asked for."""
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What evaluating one point came to."""
@@ -87,13 +91,13 @@ class Verdict:
     seconds: float
 
 
-def evaluate_group(source: Source, chip: Chip, runs: Sequence[RunOptions]) -> list[Verdict]:
-    """Verdicts of several runs on one chip. Never raises for a point: failures are verdicts."""
+def evaluate_points(source: Source, points: Sequence[AskedPoint]) -> list[Verdict]:
+    """Verdicts of several points. Never raises for a point: failures are verdicts."""
     try:
         evaluator = _evaluator(source, threading.get_ident())
     except Exception as error:
-        return [Verdict("failed", _reason(error), {}, 0.0) for _ in runs]
-    return [_verdict(evaluator, chip, options) for options in runs]
+        return [Verdict("failed", _reason(error), {}, 0.0) for _ in points]
+    return [_verdict(evaluator, chip, options) for chip, options in points]
 
 
 @lru_cache(maxsize=4)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +39,14 @@ class SweepResult:
     axes: tuple[str, ...]
     """Paths that tell points apart."""
     store: str = ""
+    unplanned: int = 0
+    """Points that an unfinished sweep has not come to; they have no rows."""
 
     @property
     def counts(self) -> dict[str, int]:
         """Points by status: feasible, infeasible, failed, missing."""
         found = Counter(self.frame["status"])
+        found[MISSING] += self.unplanned
         return {name: found[name] for name in ("feasible", "infeasible", "failed", MISSING)}
 
     def pareto(self, minimize: Sequence[str] = (), maximize: Sequence[str] = ()) -> Front:
@@ -62,14 +65,17 @@ class SweepResult:
 def result_of(store: Store, sweeps: Sequence[SweepRecord]) -> SweepResult:
     """The points of some sweeps; a point that several hold is listed once."""
     rows: dict[object, tuple[Member, tuple[str, str]]] = {}
+    unplanned = 0
     for sweep in sweeps:
         constraints = [parse_constraint(text) for text in sweep.description["constraints"]]
-        for member in store.members(sweep.id):
+        members = store.members(sweep.id)
+        unplanned += max(0, store.announced(sweep.id) - len(members))
+        for member in members:
             found = member.outcome
             status = (MISSING, "") if found is None else verdict(found, constraints)
             key = (sweep.id, member.position) if found is None else (found.key, status)
             rows.setdefault(key, (member, status))
-    return _result(list(rows.values()), store.path)
+    return replace(_result(list(rows.values()), store.path), unplanned=unplanned)
 
 
 def stored_result(path: str | Path, name: str | None = None) -> SweepResult:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,12 @@ from edgesim.pipeline.models import find_model
 from edgesim.sweeps.code_version import code_version
 from edgesim.sweeps.design import Choice, Design, Point
 from edgesim.sweeps.job import Source, write_source
-from edgesim.sweeps.runner import Task
 from edgesim.sweeps.sentences import spread_subset
 from edgesim.sweeps.store import Outcome
 from edgesim.tech import Technology, load_technology
 
-MOST_RUNS = 16
-"""Runs of one chip that are computed together, so that progress shows and little is lost."""
+KEPT_CHIPS = 64
+"""Chips that a planner remembers; choices come in an order that keeps equal chips together."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,11 +52,16 @@ class Planner:
         self.sources = sources
         self._chips: dict[str, tuple[Chip | None, str, str]] = {}
 
-    def jobs(self, choices: Iterable[Choice]) -> list[Job]:
-        """A job per choice, in order; different choices may share a key."""
-        return [self._job(self.design.point(choice)) for choice in choices]
+    def order(self, choices: Sequence[Choice]) -> list[int]:
+        """Places of the choices, those of one chip and model next to each other."""
+        groups: dict[str, list[int]] = {}
+        for place, choice in enumerate(choices):
+            groups.setdefault(_text(self.design.chip_part(choice)), []).append(place)
+        return [place for group in groups.values() for place in group]
 
-    def _job(self, point: Point) -> Job:
+    def job(self, choice: Choice) -> Job:
+        """The job of a choice; different choices may share a key."""
+        point = self.design.point(choice)
         chip, chip_hash, reason = self._chip(point)
         source = self.sources[point.model]
         inputs = {
@@ -71,6 +75,8 @@ class Planner:
         """The chip, the hash of its content, and why it is none."""
         asked = _text([point.chip, dict(point.overrides)])
         if asked not in self._chips:
+            if len(self._chips) >= KEPT_CHIPS:
+                self._chips.clear()
             template = self.design.templates[point.chip]
             try:
                 chip = template.chip(point.overrides)
@@ -80,26 +86,6 @@ class Planner:
             else:
                 self._chips[asked] = chip, _hash(chip_content(chip)), ""
         return self._chips[asked]
-
-
-def tasks_of(jobs: Sequence[Job]) -> list[Task]:
-    """Jobs that have a chip, each key once, grouped by source and chip in order of appearance."""
-    groups: dict[tuple[str, str], dict[str, Job]] = {}
-    for job in jobs:
-        if job.chip is not None:
-            mine = groups.setdefault((job.source.key, job.inputs["chip"]), {})
-            mine.setdefault(job.key, job)
-    tasks = []
-    for group in groups.values():
-        members = list(group.values())
-        for begin in range(0, len(members), MOST_RUNS):
-            part = members[begin : begin + MOST_RUNS]
-            chip = part[0].chip
-            assert chip is not None
-            keys = tuple(job.key for job in part)
-            runs = tuple(job.point.options for job in part)
-            tasks.append(Task(part[0].source, chip, keys, runs))
-    return tasks
 
 
 def make_sources(

@@ -21,6 +21,8 @@ SCHEMA_VERSION = 1
 BUSY_SECONDS = 60.0
 FINISHED = ("feasible", "infeasible")
 STATUSES = (*FINISHED, "failed")
+_POINTS = "points of "
+"""Before the id of a sweep: the row of `meta` that holds how many points it has."""
 _TABLES = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS points (
@@ -111,12 +113,16 @@ class Store:
             rows,
         )
 
+    def announce(self, sweep: SweepRecord, points: int) -> None:
+        """Note a sweep and how many points it has, before they are entered or after."""
+        self._write("INSERT OR IGNORE INTO sweeps VALUES (?, ?, ?, ?)", [_sweep_row(sweep)])
+        self._write("INSERT OR REPLACE INTO meta VALUES (?, ?)", [(_POINTS + sweep.id, points)])
+
     def enter(
         self, sweep: SweepRecord, members: Sequence[tuple[str, int, Mapping[str, Any]]]
     ) -> None:
-        """Note a sweep and its points: key, position and choice."""
-        record = [(sweep.id, sweep.name, _text(sweep.description), time.time())]
-        self._write("INSERT OR IGNORE INTO sweeps VALUES (?, ?, ?, ?)", record)
+        """Note a sweep and its points: key, position and choice. Points are entered once."""
+        self._write("INSERT OR IGNORE INTO sweeps VALUES (?, ?, ?, ?)", [_sweep_row(sweep)])
         self._write(
             "INSERT OR IGNORE INTO members VALUES (?, ?, ?, ?)",
             [
@@ -158,6 +164,11 @@ class Store:
             for row in rows
         ]
 
+    def announced(self, sweep: str) -> int:
+        """How many points a sweep has as far as it said so; 0 where it did not."""
+        rows = self._read("SELECT value FROM meta WHERE name = ?", (_POINTS + sweep,))
+        return int(rows[0][0]) if rows else 0
+
     def prune(self, code: str) -> int:
         """Drop failed points and those of other code; returns how many, and shrinks the file."""
         rows = self._read(
@@ -166,6 +177,10 @@ class Store:
         self._write("DELETE FROM points WHERE code != ? OR status = 'failed'", [(code,)])
         self._write("DELETE FROM members WHERE key NOT IN (SELECT key FROM points)", [()])
         self._write("DELETE FROM sweeps WHERE id NOT IN (SELECT sweep FROM members)", [()])
+        self._write(
+            "DELETE FROM meta WHERE name LIKE ? || '%' AND substr(name, length(?) + 1) NOT IN "
+            "(SELECT id FROM sweeps)", [(_POINTS, _POINTS)],
+        )  # fmt: skip
         with self._errors():
             self._base.execute("VACUUM")
             self._base.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -236,6 +251,10 @@ class Store:
 
 
 _SELECT = "SELECT p.key, p.status, p.reason, p.figures, p.inputs, p.code, p.seconds"
+
+
+def _sweep_row(sweep: SweepRecord) -> tuple[str, str, str, float]:
+    return sweep.id, sweep.name, _text(sweep.description), time.time()
 
 
 def _outcome(row: Sequence[Any]) -> Outcome:

@@ -71,7 +71,7 @@ def run(path: str, begin: int | None = None) -> None:
     with (
         mock.patch.object(Store, "put", put),
         mock.patch.object(job, "_evaluator", return_value=SlowStub()),
-        mock.patch("edgesim.sweeps.plan.MOST_RUNS", 2),
+        mock.patch("edgesim.sweeps.runner.MOST_POINTS", 2),
     ):
         driver.sweep({"axes": axes}, bert_like(SHAPE), store=path, executor="serial")
 

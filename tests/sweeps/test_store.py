@@ -133,7 +133,8 @@ def test_a_file_size_limit_keeps_what_was_put_before(tmp_path: Path) -> None:
 def test_a_process_killed_at_twenty_random_moments_loses_no_finished_point(tmp_path: Path) -> None:
     """Children of `kill_target` are killed; every point they called committed is kept."""
     path = tmp_path / "s.db"
-    environment = {**os.environ, "PYTHONPATH": str(HERE.parent), "OMP_NUM_THREADS": "1"}
+    paths = os.pathsep.join([str(HERE.parent), str(HERE.parents[1])])
+    environment = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, str(HERE / "kill_target.py"), str(path), str(KILLS)]
     lines = subprocess.run(
         command, env=environment, stdout=subprocess.PIPE, text=True, check=True

@@ -19,9 +19,9 @@ from edgesim.ir.workload import Workload
 from edgesim.pipeline.evaluate import RunOptions
 from edgesim.sweeps import runner
 from edgesim.sweeps.driver import SweepInterrupted
-from edgesim.sweeps.job import Source, Verdict, evaluate_group, loaded_modules
+from edgesim.sweeps.job import Source, Verdict, evaluate_points, loaded_modules
 from edgesim.sweeps.pools import SerialExecutor, open_pool
-from edgesim.sweeps.runner import Runner, Task
+from edgesim.sweeps.runner import OpenPoint, Runner
 
 AXES: dict[str, Any] = {
     "pu.vector_size": [8, 16],
@@ -77,7 +77,7 @@ def test_constraints_make_rows_infeasible_without_computing_anew(
 ) -> None:
     store = tmp_path / "s.db"
     es.sweep(space(), trace, workload=workload, executor="serial", store=store)
-    monkeypatch.setattr(runner, "evaluate_group", None)
+    monkeypatch.setattr(runner, "evaluate_points", None)
     bound = space(constraints=["area_mm2 <= 0.8"])
     result = es.sweep(bound, trace, workload=workload, executor="serial", store=store)
     bad = result.frame[result.frame["reason"].str.startswith("area_mm2 <= 0.8: is ")]
@@ -91,11 +91,11 @@ def test_a_second_sweep_computes_only_what_is_new(
 ) -> None:
     computed = []
 
-    def counted(source: Source, chip: Any, runs: Any) -> list[Verdict]:
-        computed.append(len(runs))
-        return evaluate_group(source, chip, runs)
+    def counted(source: Source, points: Any) -> list[Verdict]:
+        computed.append(len(points))
+        return evaluate_points(source, points)
 
-    monkeypatch.setattr(runner, "evaluate_group", counted)
+    monkeypatch.setattr(runner, "evaluate_points", counted)
     for thresholds, new in (([None, 0.4], 16), ([None, 0.4], 0), ([None, 0.4, 0.1], 8)):
         computed.clear()
         axes = {**AXES, "exit_threshold": thresholds}
@@ -144,27 +144,25 @@ def test_workers_load_no_torch_and_do_not_run_the_script_again(tmp_path: Path) -
     assert done.stdout.split("\n")[:2] == ["script runs", "False False True"]
 
 
-def _deadly(source: Any, chip: Any, runs: Any) -> list[Verdict]:
-    if any(run.exit_threshold == 0.5 for run in runs):
+def _deadly(source: Any, points: Any) -> list[Verdict]:
+    thresholds = [options.exit_threshold for _, options in points]
+    if 0.5 in thresholds:
         os._exit(9)
-    return [Verdict("feasible", "", {"energy_j": run.exit_threshold}, 0.0) for run in runs]
+    return [Verdict("feasible", "", {"energy_j": h}, 0.01) for h in thresholds]
 
 
 def test_points_of_a_dying_worker_are_retried_and_only_the_guilty_one_fails(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(runner, "evaluate_group", _deadly)
+    monkeypatch.setattr(runner, "evaluate_points", _deadly)
     chip, source = load_chip("edgebert-n16"), Source("s")
-    runs = [RunOptions(number / 10) for number in range(8)]
-    tasks = [
-        Task(source, chip, tuple(f"{run.exit_threshold}" for run in part), tuple(part))
-        for part in (runs[:2], runs[2:4], runs[4:6], runs[6:])
-    ]
+    thresholds = [number / 10 for number in range(8)]
+    points = [OpenPoint(f"{h}", source, chip, RunOptions(h)) for h in thresholds]
     found: dict[str, Verdict] = {}
     with open_pool("process", 1) as pool:
         Runner(
             pool, lambda task, verdicts: found.update(zip(task.keys, verdicts, strict=True))
-        ).run(tasks)
+        ).run(points)
     assert {key for key, verdict in found.items() if verdict.status == "failed"} == {"0.5"}
     assert found["0.5"].reason == "its worker process died, twice"
     assert len(found) == 8
@@ -175,14 +173,14 @@ def test_an_interrupt_says_how_to_resume(
 ) -> None:
     calls = []
 
-    def interrupted(source: Source, chip: Any, runs: Any) -> list[Verdict]:
-        calls.append(chip)
+    def interrupted(source: Source, points: Any) -> list[Verdict]:
+        calls.append(points)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return evaluate_group(source, chip, runs)
+        return evaluate_points(source, points)
 
-    monkeypatch.setattr(runner, "evaluate_group", interrupted)
-    with pytest.raises(SweepInterrupted, match=r"4 of 16 points are kept in .*computes the rest"):
+    monkeypatch.setattr(runner, "evaluate_points", interrupted)
+    with pytest.raises(SweepInterrupted, match=r"2 of 16 points are kept in .*computes the rest"):
         es.sweep(space(), trace, workload=workload, executor="serial", store=tmp_path / "s.db")
 
 
