@@ -88,4 +88,7 @@ def segment_amounts(logs: Sequence[EventLog]) -> list[Amounts]:
     for segment, mine in enumerate(totals):
         values[rows[mine.names], :, segment] = mine.values
         silent |= mine.silent
-    return [Amounts(*name, *values[i], silent.get(name, "")) for i, name in enumerate(names)]
+    return [
+        Amounts(unit, action, count, bits, busy, silent.get((unit, action), ""))
+        for (unit, action), (count, bits, busy) in zip(names, values, strict=True)
+    ]

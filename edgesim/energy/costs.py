@@ -64,7 +64,8 @@ def action_cost(
     if cost is None:
         raise TechnologyError(
             f"unit {unit!r}, action {action!r}: no technology entry prices it; units priced are "
-            f"{', '.join(_PRICERS)} and the storage media; add the action to edgesim/energy/costs.py"
+            f"{', '.join(_PRICERS)} and the storage media; add the action to "
+            "edgesim/energy/costs.py"
         )
     return cost
 
@@ -115,9 +116,7 @@ def _dma(
     return ActionCost(cost.measure, cost.energy_pj, cost.entries + entries)
 
 
-def _pu(
-    chip: AcceleratorSpec, technology: Technology, unit: str, action: str
-) -> ActionCost | None:
+def _pu(chip: AcceleratorSpec, technology: Technology, unit: str, action: str) -> ActionCost | None:
     size = chip.pu.vector_size
     mac_id = f"{array_family(chip)}.n{size}.mac_energy_pj"
     scale, entries = dynamic_scale(chip, technology)

@@ -86,9 +86,9 @@ class WorkloadSimulator:
                     layers = self.layers(length, 1, leave, ramps)
                     rest[length, leave] = (*layers, *self.epilogue(length))
                 found.append(((prologue, *rest[length, leave]), spilled))
-        kinds, spilled_rows = zip(*found, strict=True) if found else ((), ())
+        kinds = [sequence for sequence, _ in found]
         sequences = tuple(map(kinds.__getitem__, of_sentence.tolist()))
-        spilled_rows = np.array(spilled_rows, dtype=np.int64)[of_sentence]
+        spilled_rows = np.array([rows for _, rows in found], dtype=np.int64)[of_sentence]
         return SimulationRun(tuple(self.segments), sequences, exit_layers, num_tokens, spilled_rows)
 
     def check_lengths(self, num_tokens: NDArray[np.int64]) -> None:
