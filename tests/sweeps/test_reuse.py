@@ -92,7 +92,9 @@ def test_the_engine_reads_nothing_that_the_key_leaves_out(trace: OpTrace) -> Non
     keyed = json.loads(timed_text(chip))
     parts = {name: getattr(chip, name) for name in keyed if name not in ("clock", "buffers")}
     clock = SimpleNamespace(frequency_hz=chip.clock.frequency_hz)
-    blind: Any = SimpleNamespace(clock=clock, buffers=buffers, storage=chip.storage, **parts)
+    blind: Any = SimpleNamespace(
+        clock=clock, buffers=buffers, storage=chip.storage, can_write=chip.can_write, **parts
+    )
     mapper, technology = Mapper(trace, chip), load_technology()
     for plan in (mapper.embedding(9, None), mapper.layer(1, 9), mapper.ramp(1, 9)):
         ours, theirs = (simulate_segment(plan, one, technology) for one in (chip, blind))
