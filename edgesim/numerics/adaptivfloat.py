@@ -63,9 +63,9 @@ class AdaptivFloat(protocol.Plain):
 
     def parameter_for(self, x: ArrayLike, axis: int | None = None) -> Bias:
         """`bias_for` of the whole array as an int, or along an axis that is kept, as int64."""
-        top = protocol.largest(np.asarray(x), axis)
+        top = protocol.largest(protocol.real(x, self.name), axis)
         if not np.isfinite(top).all():
-            raise InputError("AdaptivFloat: the tensor holds NaN or infinite values")
+            raise InputError(f"{self.name}: the tensor holds NaN or infinite values")
         exponent = np.frexp(np.where(top == 0, 1.0, top))[1].astype(np.int64) - 1
         bias = exponent - (2**self.exponent_bits - 1)
         if self.bias_range is not None:
@@ -87,7 +87,7 @@ class AdaptivFloat(protocol.Plain):
         if bias is None:
             return self.bias_for(values)
         if values.size and math.isnan(np.max(values)):
-            raise InputError("AdaptivFloat: the tensor holds NaN values")
+            raise InputError(f"{self.name}: the tensor holds NaN values")
         return self._checked_bias(bias, values.shape)
 
     def _checked_bias(self, bias: Bias, shape: tuple[int, ...]) -> Bias:
@@ -109,14 +109,12 @@ class AdaptivFloat(protocol.Plain):
         `bias` is one number or an array that broadcasts to `x`; at a given bias infinite values
         clamp to the largest, as all that are too large.
         """
-        values = np.asarray(x)
+        values = protocol.real(x, self.name)
         bias = self._bias_or(values, bias)
         rows = adaptivfloat_rows.rows_of(self, values, bias)
         if rows is not None:
             return adaptivfloat_rows.quantize(self, rows).reshape(values.shape)
-        return self.quantize_reference(values, bias).astype(
-            values.dtype if np.issubdtype(values.dtype, np.floating) else np.float64
-        )
+        return self.quantize_reference(values, bias).astype(values.dtype)
 
     def quantize_reference(self, x: ArrayLike, bias: Bias) -> NDArray[np.float64]:
         """Algorithm 1 in plain numpy and float64: the twin of the kernel."""
@@ -136,7 +134,7 @@ class AdaptivFloat(protocol.Plain):
 
         Zero of either sign becomes code 0. dtype is uint8 up to 8 bits, else uint16.
         """
-        values = np.asarray(x)
+        values = protocol.real(x, self.name)
         bias = self._bias_or(values, bias)
         rows = adaptivfloat_rows.rows_of(self, values, bias)
         if rows is not None:

@@ -12,6 +12,11 @@ from edgesim.errors import InputError
 from edgesim.numerics import kernels, protocol
 
 
+def _unit(magnitude: NDArray[np.float64]) -> float:
+    """A power of two by which magnitudes are divided where their sum might pass float64's range."""
+    return 2.0**512 if np.max(magnitude) > 2.0**900 else 1.0
+
+
 class _FewLevels(protocol.Plain):
     """Levels of a scale; subclasses say which level a value takes and what a code means."""
 
@@ -66,7 +71,8 @@ class Binary(_FewLevels):
         magnitude = np.abs(protocol.finite(x, self.name).astype(np.float64))
         if magnitude.size == 0:
             return 0.0
-        scale = np.mean(magnitude, axis=axis, keepdims=axis is not None)
+        unit = _unit(magnitude)
+        scale = np.mean(magnitude / unit, axis=axis, keepdims=axis is not None) * unit
         return float(scale) if axis is None else scale
 
     def encode(self, x: ArrayLike, parameter: Any = None) -> protocol.Codes:
@@ -100,10 +106,12 @@ class Ternary(_FewLevels):
         magnitude = np.abs(protocol.finite(x, self.name).astype(np.float64))
         if magnitude.size == 0:
             return 0.0
+        unit = _unit(magnitude)
+        magnitude = magnitude / unit
         kept = magnitude > self._border(magnitude, axis)
         keep = axis is not None
         total = np.sum(magnitude * kept, axis=axis, keepdims=keep)
-        scale = total / np.maximum(np.sum(kept, axis=axis, keepdims=keep), 1)
+        scale = total / np.maximum(np.sum(kept, axis=axis, keepdims=keep), 1) * unit
         return scale if keep else float(scale)
 
     def encode(self, x: ArrayLike, parameter: Any = None) -> protocol.Codes:

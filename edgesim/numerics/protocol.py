@@ -53,11 +53,22 @@ class NumberFormat(Protocol):
         """Bits of a dense tensor of this shape, parameters included."""
 
 
+def real(x: ArrayLike, name: str) -> NDArray[Any]:
+    """`x` as a float array; InputError for what holds no real numbers."""
+    values = np.asarray(x)
+    if values.dtype.kind == "f":
+        return values
+    if values.dtype.kind not in "iubO":
+        raise InputError(f"{name}: values of type {values.dtype}; allowed are real numbers")
+    try:
+        return values.astype(np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"{name}: the values are no real numbers ({error})") from None
+
+
 def finite(x: ArrayLike, name: str) -> NDArray[Any]:
     """`x` as a float array; InputError if it holds NaN or infinite values."""
-    values = np.asarray(x)
-    if values.dtype.kind != "f":
-        values = values.astype(np.float64)
+    values = real(x, name)
     if values.size and not (np.isfinite(np.max(values)) and np.isfinite(np.min(values))):
         raise InputError(f"{name}: the tensor holds NaN or infinite values")
     return values

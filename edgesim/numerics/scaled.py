@@ -239,7 +239,8 @@ class AffineInteger(protocol.Plain):
         keep = axis is not None
         low = np.min(values, axis=axis, keepdims=keep, initial=0.0).astype(np.float64)
         high = np.max(values, axis=axis, keepdims=keep, initial=0.0).astype(np.float64)
-        scale = (high - low) / (2**self.bits - 1)
+        with np.errstate(over="ignore"):  # an infinite scale is refused where it is used
+            scale = (high - low) / (2**self.bits - 1)
         scale = np.where(scale == 0, 1.0, scale)
         return np.stack([scale, np.rint(-low / scale)])
 

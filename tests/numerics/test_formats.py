@@ -103,6 +103,20 @@ def test_nan_and_infinity_are_refused(name: str, bad: float) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("values", [np.array([[1j, 2]]), np.array([["1", "a"]]), [[None, 1.0]]])
+def test_what_is_no_real_number_is_refused(name: str, values: object) -> None:
+    for call in (parse_format(name).encode, parse_format(name).quantize):
+        with pytest.raises(InputError, match=r"real numbers|NaN or infinite"):
+            call(values)
+
+
+@pytest.mark.parametrize("name", ["binary", "ternary"])
+def test_the_mean_of_the_largest_float64_values_does_not_overflow(name: str) -> None:
+    huge = np.array([1.5e308, -1.5e308, 1.5e308])
+    assert parse_format(name).quantize(huge).tolist() == pytest.approx(huge.tolist(), rel=1e-15)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_codes_outside_the_format_are_refused(name: str) -> None:
     number_format = parse_format(name)
     parameter = number_format.parameter_for(np.ones((1, 4)))
