@@ -51,10 +51,14 @@ def numerics_study(
     sound = chip_arithmetic(trace, profile)
     rows = departures(trace, workload.token_ids, sound)
     sound.counts.clear()
-    variants = [
-        _variant(trace, workload, name, arithmetic, threshold)
-        for name, arithmetic in _arithmetics(trace, profile, sound)
-    ]
+    variants, left_out = [], []
+    for name, arithmetic in _arithmetics(trace, profile, sound):
+        try:
+            variants.append(_variant(trace, workload, name, arithmetic, threshold))
+        except InputError as error:
+            if name != RELEASED:
+                raise
+            left_out.append(f"{RELEASED} is left out: {error}")
     return NumericsStudy(
         model=trace.name, chip=chip.name, sentences=sentences, num_sentences=len(workload),
         exit_threshold=threshold, calibration=trace.calibration or "",
@@ -62,7 +66,7 @@ def numerics_study(
             DepartureRow(row.layer, row.name, row.kind, row.relative, row.largest_error)
             for row in rows
         ),
-        variants=tuple(variants), remarks=remarks(sound),
+        variants=tuple(variants), remarks=(*remarks(sound), *left_out),
     )  # fmt: skip
 
 

@@ -67,6 +67,14 @@ def test_every_defect_has_a_row_and_rows_are_separate_runs(study: NumericsStudy)
     assert wraps.accuracy == right.mean()
 
 
+def test_a_model_with_spans_is_studied_without_the_release_that_cannot_run_it() -> None:
+    found = numerics_study(toy(spans=(2, None, 1)), CHIP, workload(), 0.5, "made up")
+    names = [row.name for row in found.variants]
+    assert "edgebert-hls-as-released" not in names
+    assert {"chip, all of these", "INT8, 24-bit sums"} < set(names)
+    assert "attention spans have no released arithmetic" in numerics_text(found)
+
+
 def test_the_text_has_a_column_per_layer_and_names_what_it_rests_on(study: NumericsStudy) -> None:
     text = numerics_text(study)
     assert "embedding  layer 1  layer 2" in text
