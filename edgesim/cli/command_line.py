@@ -11,6 +11,7 @@ from edgesim.cli.ablate import add_ablate
 from edgesim.cli.duty import add_duty
 from edgesim.cli.numerics import add_calibrate, add_numerics
 from edgesim.cli.power_on import add_power_on
+from edgesim.cli.sparsity import add_sparsity
 from edgesim.cli.strategies import add_strategies
 from edgesim.errors import EdgesimError
 
@@ -18,7 +19,7 @@ COMMANDS = (
     run.add_demo, models.add_lower, models.add_record, run.add_run, run.add_compare,
     add_strategies, models.add_predictor, add_power_on, add_duty,
     scale.add_scale, sweeps.add_sweep, sweeps.add_pareto, sweeps.add_store, report.add_report,
-    models.add_compress, add_ablate,
+    models.add_compress, add_ablate, add_sparsity,
     models.add_evaluate, formats.add_formats, faults.add_faults, validation.add_validate,
     chips.add_chip,
     add_calibrate, add_numerics,

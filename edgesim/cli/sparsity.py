@@ -1,0 +1,77 @@
+"""The command over shares of zeros."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from pathlib import Path
+from typing import Any
+
+from edgesim.cli.output import json_option, say, write_json
+from edgesim.errors import InputError
+
+
+def add_sparsity(commands: Any) -> None:
+    parser = commands.add_parser(
+        "sparsity", help="accuracy by share of zeros: embeddings, magnitude against movement"
+    )
+    parser.add_argument(
+        "model", nargs="?", default="minilm-sst2-ee",
+        help="a zoo folder or name of a shipped model, for its recipe",
+    )  # fmt: skip
+    parser.add_argument(
+        "--weights", metavar="FILE", required=True,
+        help="the stage to prune, such as build/compress/NAME/dense.safetensors",
+    )  # fmt: skip
+    parser.add_argument("--data", metavar="DIR", required=True, help="DIR/TASK/{train,dev}.tsv")
+    parser.add_argument(
+        "--embeddings", nargs="*", type=float, metavar="FRACTION", help="of the word table"
+    )
+    parser.add_argument(
+        "--encoder", nargs="*", type=float, metavar="FRACTION", help="of every encoder matrix"
+    )
+    parser.add_argument("--methods", nargs="+", choices=["magnitude", "movement"])
+    parser.add_argument("--steps", type=int, default=150, metavar="N", help="of training, a row")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--base", metavar="DIR", help="folder of the recipe's base model")
+    parser.add_argument(
+        "-o", "--output", metavar="DIR", help="write sparsity.json, sparsity.csv and the picture"
+    )
+    json_option(parser)
+    parser.set_defaults(run=_sparsity)
+
+
+def _sparsity(chosen: argparse.Namespace) -> None:
+    from edgesim.pipeline import sparsity
+    from edgesim.report.sparsity import sparsity_text
+
+    if chosen.output and not Path(chosen.output).resolve().parent.is_dir():
+        raise InputError(f"{chosen.output}: its parent folder does not exist")
+    given = {
+        "embedding_fractions": chosen.embeddings, "encoder_fractions": chosen.encoder,
+        "methods": chosen.methods,
+    }  # fmt: skip
+    study = sparsity.sparsity_study(
+        chosen.model, Path(chosen.weights), Path(chosen.data), num_steps=chosen.steps,
+        seed=chosen.seed, base_dir=Path(chosen.base) if chosen.base else None,
+        **{name: tuple(value) for name, value in given.items() if value is not None},
+    )  # fmt: skip
+    say(chosen, sparsity_text(study))
+    command = _command(chosen)
+    if chosen.output:
+        from edgesim.pipeline.sparsity_files import write_sparsity_study
+
+        names = write_sparsity_study(study, Path(chosen.output), command)
+        say(chosen, f"\n{chosen.output}: {', '.join(names)}")
+    write_json(chosen, study.to_json(command))
+
+
+def _command(chosen: argparse.Namespace) -> str:
+    """The command that makes the study again; folders of this machine stand as WORK and DIR."""
+    words = ["edgesim", "sparsity", chosen.model]
+    words += ["--weights", f"WORK/{Path(chosen.weights).name}", "--data", "DIR"]
+    for name in ("embeddings", "encoder", "methods"):
+        values = getattr(chosen, name)
+        if values is not None:
+            words += [f"--{name}", *map(str, values)]
+    return shlex.join([*words, "--steps", str(chosen.steps), "--seed", str(chosen.seed)])
