@@ -30,24 +30,25 @@ def _validate(chosen: argparse.Namespace) -> int:
     from edgesim.validation.comparison import validate
     from edgesim.validation.text import comparison_text
 
-    if chosen.silicon:
-        return _silicon(chosen)
     folder = Path(chosen.entropies) if chosen.entropies else None
     if folder is not None and not folder.is_dir():
         raise InputError(f"--entropies {folder}: no such folder")
+    if chosen.silicon:
+        return _silicon(chosen, folder)
     comparison = validate(folder)
     say(chosen, comparison_text(comparison, chosen.all))
     write_json(chosen, comparison.to_json())
     return 0 if comparison.holds else 1
 
 
-def _silicon(chosen: argparse.Namespace) -> int:
+def _silicon(chosen: argparse.Namespace, folder: Path | None) -> int:
     from edgesim.validation.bench import Bench
+    from edgesim.validation.entropies import authors_workload
     from edgesim.validation.silicon_text import silicon_figures, silicon_text
 
-    if chosen.entropies or chosen.all:
-        raise InputError("--silicon has rows of its own; leave --entropies and --all out")
-    bench = Bench()
+    if chosen.all:
+        raise InputError("--silicon has rows of its own; leave --all out")
+    bench = Bench(None if folder is None else authors_workload(folder))
     say(chosen, silicon_text(bench))
     write_json(chosen, silicon_figures(bench))
     return 0

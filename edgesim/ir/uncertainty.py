@@ -17,8 +17,7 @@ class FigureRange:
     sampled: Interval | None
     """Nominal value with the 5th and 95th percentile over the samples; None if not modelled."""
     over_sentences: Interval | None
-    """Nominal value with the 5th and 95th percentile over resampled sentences; None for one
-    sentence, and for what no sentence changes."""
+    """The same over resampled sentences; None for one sentence, and for what none changes."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +62,8 @@ class Uncertainty:
     swings: tuple[FamilySwing, ...]
     """Widest first."""
     conclusions: tuple[Conclusion, ...]
+    ratios: tuple[FigureRange, ...] = ()
+    """Figures over those of the other side, sample by sample; empty without one."""
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""

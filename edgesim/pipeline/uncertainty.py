@@ -27,6 +27,7 @@ from edgesim.ir.run import SimulationRun
 from edgesim.ir.uncertainty import Conclusion, FamilySwing, FigureRange, Uncertainty
 from edgesim.ir.workload import Workload
 from edgesim.pipeline.gpu import simulate_gpu_chip
+from edgesim.pipeline.resampling import ACCURACY, over_sentences, spread
 from edgesim.pipeline.run_input import RunInput, prepare
 from edgesim.pipeline.simulate import PlayedRun, play
 from edgesim.sim.gpu import GpuParameters
@@ -37,8 +38,6 @@ from edgesim.tech.sampling import EntrySampler
 
 SAMPLES = 1000
 SIMULATIONS = 4
-RESAMPLES = 1000
-PERCENTILES = (5.0, 95.0)
 TIMED = (
     "access_latency_ns", "read_latency_ns", "write_latency_ns", "peak_bandwidth_gb_per_s",
 )  # fmt: skip
@@ -165,12 +164,13 @@ def assess_uncertainty(
     rows = _draw(sides, tables, samples, simulations, np.random.default_rng(seed))
     names = {entry for one in sides for entry in one.entries}
     sampler = EntrySampler.of(tables, names)
+    nominal = [one.figures(tables, tables) for one in sides]
     return Uncertainty(
         chip.name, against.name if against is not None else "", samples, simulations, seed,
         len(sampler.families), sum(len(ids) for ids in sampler.families.values()),
-        _ranges(side.figures(tables, tables), rows[0], result, seed),
+        _ranges(nominal[0], rows[0], result, seed),
         _swings(side, tables),
-        _conclusions(chip, against, [one.figures(tables, tables) for one in sides], rows),
+        _conclusions(chip, against, nominal, rows), _ratios(nominal, rows),
     )  # fmt: skip
 
 
@@ -228,28 +228,28 @@ def _ranges(
     found = []
     for name, unit in FIGURES:
         value = nominal[name]
-        sampled = None if value is None else _spread(value, [row[name] for row in rows])
-        found.append(FigureRange(name, unit, sampled, _over_sentences(name, result, seed)))
+        sampled = None if value is None else spread(value, [row[name] for row in rows])
+        found.append(FigureRange(name, unit, sampled, over_sentences(name, result, seed)))
+    if result.accuracy is not None:
+        exact = Interval.exact(100 * result.accuracy)
+        found.append(FigureRange(ACCURACY, "%", exact, over_sentences(ACCURACY, result, seed)))
     return tuple(found)
 
 
-def _spread(value: float, column: Any) -> Interval:
-    low, high = np.percentile(np.array(column, dtype=np.float64), PERCENTILES)
-    return Interval(value, min(float(low), value), max(float(high), value))
+def _ratios(nominal: list[Figures], rows: list[list[Figures]]) -> tuple[FigureRange, ...]:
+    """The first side over the second, both on the same samples; none without a second side."""
+    found = []
+    for name in ("latency", "energy", "chip energy") if len(nominal) > 1 else ():
+        samples = [_over(mine, other, name) for mine, other in zip(*rows, strict=True)]
+        value = _over(nominal[0], nominal[1], name)
+        if value is not None and None not in samples:
+            found.append(FigureRange(name, "", spread(value, samples), None))
+    return tuple(found)
 
 
-def _over_sentences(name: str, result: SimResult, seed: int) -> Interval | None:
-    """Bootstrap of the mean over the sentences of the run."""
-    columns = {
-        "latency": "latency_s", "energy": "energy_j", "chip energy": "chip_energy_j",
-        "off-chip memory energy": "offchip_energy_j",
-    }  # fmt: skip
-    if name not in columns or len(result.sentences) < 2:
-        return None
-    values = np.array([getattr(row, columns[name]) for row in result.sentences], dtype=np.float64)
-    generator = np.random.default_rng(seed)
-    picks = generator.integers(0, len(values), (RESAMPLES, len(values)))
-    return _spread(float(values.mean()), values[picks].mean(axis=1))
+def _over(mine: Figures, other: Figures, name: str) -> float | None:
+    above, below = mine[name], other[name]
+    return None if above is None or not below else above / below
 
 
 def _swings(side: Side, tables: Technology) -> tuple[FamilySwing, ...]:

@@ -28,21 +28,28 @@ def uncertainty_text(found: Uncertainty) -> str:
     swings = [
         f"  {s.family}: {interval_text(s.energy_j, 'J')}" for s in found.swings[:MOST_FAMILIES]
     ]
+    ratios = [f"  {ratio.name}: {_text(ratio.sampled, ratio.unit)}" for ratio in found.ratios]
+    over = f"{found.chip} over {found.against}, both on the same samples"
     lines = [_conclusion(c.text, c.holds, c.sign_change_fraction) for c in found.conclusions]
     return "\n\n".join(
         [head, figures,
          "\n".join(["energy with one family at its ends, the widest first", *swings]),
+         *(["\n".join([over, *ratios])] if ratios else []),
          "\n".join(["conclusions", *lines])]
     )  # fmt: skip
 
 
 def _text(interval: Interval | None, unit: str) -> str:
+    if unit == "%" and interval is not None:
+        return f"{interval.value:.1f} %, no entry changes it"
     return interval_text(interval, unit)
 
 
 def _ends(interval: Interval | None, unit: str) -> str:
     if interval is None:
         return "n/a"
+    if unit == "%":
+        return f"{interval.low:.1f} to {interval.high:.1f} %"
     return f"{quantity_text(interval.low, unit)} to {quantity_text(interval.high, unit)}"
 
 

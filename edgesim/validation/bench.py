@@ -13,6 +13,7 @@ from edgesim.hw.spec import AcceleratorSpec, Chip, chip_content
 from edgesim.ir.encoder_trace import ALBERT_BASE, encoder_trace
 from edgesim.ir.eventlog import EventLog
 from edgesim.ir.exits import EntropyExit, ForecastExit
+from edgesim.ir.latency import LatencyTarget
 from edgesim.ir.ops import AttentionScores
 from edgesim.ir.optrace import OpTrace
 from edgesim.ir.plan import SegmentPlan
@@ -20,8 +21,10 @@ from edgesim.ir.result import SimResult
 from edgesim.ir.workload import Workload
 from edgesim.lowering.idle_heads import without_idle_heads
 from edgesim.mapping.artifact import mapper_for
-from edgesim.pipeline.simulate import simulate
+from edgesim.pipeline.run_input import prepare
+from edgesim.pipeline.simulate import play, simulate
 from edgesim.sim.engine import simulate_segment
+from edgesim.sim.segment_logs import SegmentLogs
 from edgesim.tech import Technology, load_technology
 from edgesim.validation.entropies import PADDED_TOKENS
 
@@ -36,6 +39,7 @@ class Bench:
     workload: Workload | None = None
     technology: Technology = field(default_factory=load_technology)
     _known: dict[Any, Any] = field(default_factory=dict)
+    _logs: SegmentLogs = field(default_factory=SegmentLogs)
 
     def albert(
         self, density: float = 1.0, table_density: float = 1.0, heads: int = ALBERT_BASE.heads
@@ -100,10 +104,11 @@ class Bench:
         """The authors' sentences, slowed down behind layer 1 as far as the target allows."""
         key = ("forecast", _content(chip), id(trace), exits.threshold, target_s)
         if key not in self._known:
-            self._known[key] = simulate(
-                trace, chip, workload=self.workload, pad_to=PADDED_TOKENS, exit_policy=exits,
-                latency_target_s=target_s, technology=self.technology,
+            asked = prepare(
+                trace, self.workload, exits, PADDED_TOKENS, "float32",
+                target=LatencyTarget.of(target_s, None),
             )  # fmt: skip
+            self._known[key] = play(asked, chip, self.technology, self._logs).result()
         return self._known[key]  # type: ignore[no-any-return]
 
     def layer(self, chip: AcceleratorSpec, trace: OpTrace) -> tuple[SegmentPlan, EventLog]:

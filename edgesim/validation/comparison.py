@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
@@ -23,6 +23,9 @@ from edgesim.validation.entropies import authors_workload
 from edgesim.validation.figure import Figure
 from edgesim.validation.figure_file import written_figures
 from edgesim.validation.verdict import VERDICTS, Row, judge
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MEASURES: Mapping[str, Callable[..., Any]] = MappingProxyType(
     {
@@ -60,6 +63,12 @@ class Comparison:
             found.setdefault(row.figure.group, []).append(row)
         return found
 
+    def to_frame(self) -> pd.DataFrame:
+        """A row per figure; `simulated` is missing where it is not available."""
+        import pandas as pd
+
+        return pd.DataFrame([_frame_row(row) for row in self.rows]).set_index("id")
+
     def to_json(self) -> dict[str, Any]:
         """As JSON values: the counts, and every row with its figure."""
         rows = [
@@ -71,6 +80,17 @@ class Comparison:
             for row in self.rows
         ]  # fmt: skip
         return {"schema_version": 1, "counts": self.counts, "rows": rows}
+
+
+def _frame_row(row: Row) -> dict[str, Any]:
+    figure, simulated = row.figure, row.simulated
+    return {
+        "id": figure.id, "group": figure.group, "what": figure.what, "standing": figure.standing,
+        "unit": figure.unit, "figure": figure.value, "figure_low": figure.low,
+        "figure_high": figure.high, "simulated": simulated.value, "low": simulated.low,
+        "high": simulated.high, "difference": row.difference, "verdict": row.verdict,
+        "note": simulated.note, "cause": figure.cause, "source": figure.source,
+    }  # fmt: skip
 
 
 def all_figures() -> tuple[Figure, ...]:

@@ -13,6 +13,7 @@ from edgesim.ir.workload import Workload
 FILE_NAME = "dataset_sst2_eval.txt"
 PREDICTOR_NAME = "sst2_lookup_table_opt.csv"
 """Forecasts that the release makes from the entropy behind layer 1."""
+NEEDS_FORECASTS = f"needs --entropies DIR, the authors' released entropies and {PREDICTOR_NAME}"
 NUM_LAYERS = 12
 PADDED_TOKENS = 128
 """The paper pads every sentence to this; the file says nothing of their own lengths."""

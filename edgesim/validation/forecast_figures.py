@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from edgesim.hw.loader import load_chip
 from edgesim.ir.exits import ForecastExit
+from edgesim.ir.quantity import percent_text
+from edgesim.ir.result import SimResult
 from edgesim.validation.bench import TABLE_DENSITY, Bench
+from edgesim.validation.entropies import NEEDS_FORECASTS
 from edgesim.validation.model_figures import ENCODER_DENSITY, TX2, gain
 from edgesim.validation.verdict import Simulated
 
-NEEDS_FORECASTS = (
-    "needs --entropies DIR, the authors' released entropies and sst2_lookup_table_opt.csv"
-)
 EXIT_THRESHOLD = 0.28
 """Of the latency-unbounded exit that the release sets beside a forecast threshold of 0.16."""
 
@@ -47,9 +48,24 @@ def forecast_gain(
     chip, pruned = bench.chip("edgebert-n16"), bench.albert(ENCODER_DENSITY, TABLE_DENSITY)
     mine = bench.forecast_result(chip, pruned, exits, 1e-3 * target_ms)
     if against == "tx2":
-        return gain(bench.result(load_chip(TX2), bench.albert()), mine, quantity, False)
-    other = bench.result(chip, pruned, EXIT_THRESHOLD if against == "exits" else None)
-    return gain(other, mine, quantity, True)
+        other = bench.result(load_chip(TX2), bench.albert())
+    else:
+        other = bench.result(chip, pruned, EXIT_THRESHOLD if against == "exits" else None)
+    found = gain(other, mine, quantity, same_sources=against != "tx2")
+    return replace(found, note=_shares(mine))
+
+
+def _shares(result: SimResult) -> str:
+    """How the sentences ran behind layer 1."""
+    use = result.voltage
+    assert use is not None
+    shares = {
+        "left after layer 1": use.first_layer_fraction, "lowest voltage": use.lowest_fraction,
+        "between": use.between_fraction, "full speed": use.full_speed_fraction,
+        "missed": use.missed_fraction,
+    }  # fmt: skip
+    words = ", ".join(f"{name} {percent_text(share)}" for name, share in shares.items())
+    return f"sentences: {words}; mean latency {1e3 * result.latency_s.value:.1f} ms"
 
 
 MEASURES: dict[str, Callable[..., Any]] = {

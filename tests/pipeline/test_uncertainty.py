@@ -25,6 +25,7 @@ from edgesim.plot.tornado import plot_tornado, tornado_data
 from edgesim.report.uncertainty import uncertainty_text
 from edgesim.sim.gpu import GpuParameters
 from edgesim.sim.gpu_work import MeanKernels
+from edgesim.sweeps.sentences import spread_subset
 from edgesim.tech import load_technology
 from edgesim.tech.sampling import EntrySampler, family_of, value_at
 
@@ -157,6 +158,38 @@ def test_the_seed_decides_the_samples_and_the_sentences_the_bootstrap() -> None:
     assert run(1) != run(2)
     one = assess_uncertainty(TRACE, toy_chip(), samples=20, simulations=1, pad_to=16)
     assert all(figure.over_sentences is None for figure in one.figures)
+
+
+def test_accuracy_is_resampled_over_sentences_and_changed_by_no_entry() -> None:
+    model = es.find_model("minilm-sst2-ee")
+    few = spread_subset(model.workload(), 200)
+    found = assess_uncertainty(
+        model.trace(), toy_chip(), samples=20, simulations=1, workload=few,
+        exit_policy=es.EntropyExit(0.24),
+    )  # fmt: skip
+    (figure,) = (f for f in found.figures if f.name == "accuracy")
+    assert figure.sampled is not None
+    assert figure.over_sentences is not None
+    assert figure.sampled.low == figure.sampled.high == figure.over_sentences.value
+    share = figure.sampled.value / 100
+    error = 100 * (share * (1 - share) / 200) ** 0.5
+    assert figure.over_sentences.high - figure.over_sentences.low == pytest.approx(
+        2 * 1.645 * error, rel=0.15
+    )
+    assert "no entry changes it" in uncertainty_text(found)
+
+
+def test_ratios_rest_on_common_samples_and_are_narrower_than_independent_ones() -> None:
+    slow = toy_chip(overrides={"pu.vector_size": 8}).model_copy(update={"name": "slow"})
+    same = assess_uncertainty(TRACE, toy_chip(), toy_chip(), samples=60, simulations=2, pad_to=32)
+    for ratio in same.ratios:
+        assert ratio.sampled is not None
+        assert (ratio.sampled.low, ratio.sampled.value, ratio.sampled.high) == (1, 1, 1)
+    other = assess_uncertainty(TRACE, slow, toy_chip(), samples=60, simulations=2, pad_to=32)
+    ratio = next(r.sampled for r in other.ratios if r.name == "energy")
+    energy = next(f.sampled for f in other.figures if f.name == "energy")
+    assert ratio.high / ratio.low < energy.high / energy.low
+    assert "slow over edgebert-n16, both on the same samples" in uncertainty_text(other)
 
 
 def test_the_text_and_the_picture_name_the_widest_family_first() -> None:

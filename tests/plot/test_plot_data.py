@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import pandas as pd
 import pytest
 from synthetic_results import (
     EARLY_EXIT_SHARES,
@@ -16,9 +17,11 @@ from edgesim.errors import InputError
 from edgesim.ir.interval import Interval
 from edgesim.ir.result import BreakdownRow, RooflinePoint
 from edgesim.plot import (
+    agreement_data,
     energy_by_unit_data,
     exit_layer_data,
     latency_by_kind_data,
+    plot_agreement,
     roofline_data,
 )
 from edgesim.plot.energy import account_of
@@ -120,3 +123,20 @@ def test_labels_must_be_one_distinct_label_each(labels: list[str]) -> None:
 def test_no_results_are_an_input_error() -> None:
     with pytest.raises(InputError, match="at least one"):
         latency_by_kind_data([])
+
+
+def test_agreement_is_one_where_both_figures_agree_and_spans_both_ranges() -> None:
+    rows = pd.DataFrame(
+        {
+            "what": ["exact", "between", "absent", "zero"], "verdict": ["pass"] * 4,
+            "figure": [2.0, 10.0, 1.0, 0.0], "figure_low": [None, 8.0, None, None],
+            "figure_high": [None, 20.0, None, None], "simulated": [2.0, 5.0, None, 1.0],
+            "low": [None, 4.0, None, None], "high": [None, 6.0, None, None],
+        }
+    )  # fmt: skip
+    frame = agreement_data(rows)
+    assert frame["what"].tolist() == ["exact", "between"]
+    assert frame[["ratio", "low", "high"]].to_numpy().tolist() == [[1, 1, 1], [0.5, 0.2, 0.75]]
+    ax = plot_agreement(rows, "title")
+    assert ax.get_xlabel() == "Simulated over figure (ratio)"
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["exact", "between"]

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 from toy_traces import BertShape, bert_like, toy_chip
 
 import edgesim as es
 from edgesim.errors import ChipError
+from edgesim.ir.predictor import ExitPredictor
+from edgesim.ir.workload import Workload
 from edgesim.mapping.artifact import mapper_for
 from edgesim.sim.analytic import segment_ticks
 from edgesim.sim.engine import simulate_segment
@@ -90,6 +95,25 @@ def test_a_lower_target_needs_a_faster_point(bench: Bench, monkeypatch: pytest.M
     assert hurried.point > relaxed.point
     assert hurried.latency_s < relaxed.latency_s
     assert hurried.energy_j.value > relaxed.energy_j.value
+
+
+def test_every_sentence_follows_the_target_and_fp4_lets_it_slow_down(bench: Bench) -> None:
+    """Without the authors' entropies no such row; with sentences, FP4 gives slower points."""
+    assert silicon.scaled_run_latency_ms(bench).value is None
+    early = np.where(np.arange(12) < [[2], [5], [12]], 0.6, 0.01)
+    table = ExitPredictor(np.array([0.0, 0.5]), np.tile(np.linspace(0.2, 0.05, 10), (2, 1)), "test")
+    sentences = Workload(
+        "three", np.full(3, 128), early, None, None, model="ALBERT-base", predictor=table
+    )
+    own = replace(bench, workload=sentences)
+    runs = silicon.scaled_runs(own)
+    assert runs is not None
+    volts = [sum(p.voltage_v * p.sentence_fraction for p in run.voltage.points) for run in runs]
+    assert volts == sorted(volts)
+    latency, power = silicon.scaled_run_latency_ms(own), silicon.scaled_run_power_mw(own)
+    assert latency.low <= latency.value <= latency.high <= 1e3 * silicon.TARGET_S
+    assert power.low < power.value < power.high <= own.technology.value("isscc23.busy_power_mw")
+    assert all(run.voltage.missed_fraction == 0 for run in runs)
 
 
 def test_a_test_chip_without_its_commands_is_refused() -> None:
