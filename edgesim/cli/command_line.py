@@ -10,6 +10,7 @@ from edgesim.cli import chips, faults, formats, models, report, run, scale, swee
 from edgesim.cli.ablate import add_ablate
 from edgesim.cli.duty import add_duty
 from edgesim.cli.numerics import add_calibrate, add_numerics
+from edgesim.cli.output import check_output
 from edgesim.cli.power_on import add_power_on
 from edgesim.cli.sparsity import add_sparsity
 from edgesim.cli.strategies import add_strategies
@@ -32,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     chosen = parser.parse_args(arguments)
     try:
+        check_output(getattr(chosen, "json", None))
         code = chosen.run(chosen)
     except EdgesimError as error:
         print(f"edgesim: {error}", file=sys.stderr)

@@ -6,8 +6,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from edgesim.cli.output import json_option, say, write_json
+from edgesim.cli.output import check_output, json_option, say, write_json
 from edgesim.cli.request import MODEL_HELP, arithmetic_options, asked_chip
+from edgesim.errors import InputError
 
 
 def add_lower(commands: Any) -> None:
@@ -89,10 +90,13 @@ def _record(chosen: argparse.Namespace) -> None:
     from edgesim.pipeline.models import open_model
 
     checked_arithmetic(chosen.arithmetic)
+    check_output(chosen.output)
+    chip = asked_chip(chosen.chip, [])
+    if chosen.arithmetic != "float32" and chip.kind != "accelerator":
+        raise InputError(f"chip {chip.name}: only an accelerator has an arithmetic of its own")
     source = open_model(chosen.model)
     workload: Workload | None = source.record(Path(chosen.sentences))
     if chosen.arithmetic != "float32":
-        chip = asked_chip(chosen.chip, [])
         trace = source.executable()
         if chosen.calibration:
             trace = ActivationStatistics.load(Path(chosen.calibration)).applied(trace)

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from edgesim.cli.output import json_option, say, write_json
+from edgesim.cli.output import check_output, json_option, say, write_json
 from edgesim.cli.request import MODEL_HELP, asked_chip
 
 
@@ -41,6 +41,7 @@ def _calibrate(chosen: argparse.Namespace) -> None:
     from edgesim.pipeline.calibrate import calibrate_model, calibrate_selection
     from edgesim.pipeline.models import open_model
 
+    check_output(chosen.output)
     chip = asked_chip(chosen.zeros_on, []) if chosen.zeros_on else None
     source = open_model(chosen.model)
     path = Path(chosen.output) if chosen.output else source.path / FILE_NAME

@@ -7,11 +7,19 @@ import json
 from pathlib import Path
 from typing import Any
 
+from edgesim.errors import InputError
+
 
 def json_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", nargs="?", const="-", metavar="F", help="write JSON to F, or to standard output"
     )
+
+
+def check_output(path: str | None) -> None:
+    """InputError before anything is computed for a file whose folder does not exist."""
+    if path not in (None, "-") and not Path(str(path)).resolve().parent.is_dir():
+        raise InputError(f"{path}: the folder {Path(str(path)).parent} does not exist")
 
 
 def say(chosen: argparse.Namespace, text: str) -> None:
