@@ -34,3 +34,9 @@ def whole_file(path: Path) -> Iterator[Path]:
         raise InputError(f"{path}: cannot be written ({error.strerror or error})") from None
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file under its name only once all of it is there; as `whole_file`."""
+    with whole_file(path) as partial:
+        partial.write_bytes(content)

@@ -17,13 +17,13 @@ from edgesim.compress.albert import as_albert
 from edgesim.compress.attention import use_edgesim_attention
 from edgesim.compress.attention_span import HardSpan, attention_modules, set_spans
 from edgesim.compress.checkpoint import RECIPE_KEY, load_tensors, save_tensors
-from edgesim.compress.files import write_whole
 from edgesim.compress.multi_exit import MultiExitClassifier
 from edgesim.compress.recipe import Recipe, Stage
 from edgesim.compress.selection import SelectionSplit, split_selection
 from edgesim.compress.text import LabelledText, load_tokenizer, read_tsv, tokenize
 from edgesim.compress.training import StageRun, TrainingSet, ramp_logits, visited_rows
 from edgesim.errors import InputError
+from edgesim.whole_file import write_whole
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def train_recipe(
     torch.set_num_threads(1)
     tokens = training_tokens(recipe, data, base)
     assert data.train.labels is not None
-    for path in sorted(work.glob("*.partial")):
+    for path in sorted((*work.glob("*.partial"), *work.glob(".*.partial.*"))):
         path.unlink()
     files = [work / f"{stage.name}.safetensors" for stage in recipe.stages]
     done = max((i for i, file in enumerate(files) if file.is_file()), default=-1)

@@ -1,9 +1,8 @@
-"""Checksums, and files that appear whole or not at all."""
+"""Checksums of files."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 
 from edgesim.errors import InputError
@@ -13,13 +12,6 @@ def file_sha256(path: Path) -> str:
     """Hexadecimal SHA-256 of a file."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file under its name only once all of it is on disk."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(content)
-    os.replace(partial, path)
 
 
 def read_checked(path: Path, sha256: str) -> bytes:

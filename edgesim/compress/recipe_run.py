@@ -25,7 +25,6 @@ from edgesim.compress.build import (
 from edgesim.compress.card import card_text
 from edgesim.compress.evaluate import Logits
 from edgesim.compress.exit_predictor import store_selection
-from edgesim.compress.files import write_whole
 from edgesim.compress.multi_exit import MultiExitClassifier
 from edgesim.compress.recipe import Recipe, load_recipe
 from edgesim.compress.record import record, unpadded_logits
@@ -43,6 +42,7 @@ from edgesim.errors import InputError
 from edgesim.ir.token_counts import FILE_NAME as COUNTS_FILE
 from edgesim.ir.token_counts import save_token_counts
 from edgesim.ir.workload import Workload
+from edgesim.whole_file import write_whole
 
 RECIPE_FILE = "recipe.yaml"
 WORKLOAD_FILE = "dev_workload.npz"

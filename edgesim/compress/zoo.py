@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from edgesim.compress.albert import share_parts
-from edgesim.compress.files import read_checked, write_whole
+from edgesim.compress.files import read_checked
 from edgesim.compress.head_removal import apply_spans, spans_of, without_idle_heads
 from edgesim.compress.multi_exit import MultiExitClassifier
 from edgesim.compress.packed import pack
@@ -34,6 +34,7 @@ from edgesim.compress.zoo_config import (
 )
 from edgesim.errors import InputError
 from edgesim.numerics import AdaptivFloat
+from edgesim.whole_file import write_whole
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

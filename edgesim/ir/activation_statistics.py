@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 from edgesim.errors import InputError
 from edgesim.ir.optrace import OpTrace
+from edgesim.whole_file import write_whole
 
 FILE_NAME = "activation_statistics.json"
 KIND = "activation statistics"
@@ -103,9 +103,7 @@ class ActivationStatistics:
                 for name, found in sorted(self.tensors.items())
             },
         }  # fmt: skip
-        partial = path.with_name(path.name + ".partial")
-        partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        os.replace(partial, path)
+        write_whole(path, (json.dumps(content, indent=1) + "\n").encode())
 
     @classmethod
     def load(cls, path: Path) -> ActivationStatistics:

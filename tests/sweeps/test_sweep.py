@@ -17,9 +17,10 @@ from edgesim.hw.loader import load_chip
 from edgesim.ir.optrace import OpTrace
 from edgesim.ir.workload import Workload
 from edgesim.pipeline.evaluate import RunOptions
-from edgesim.sweeps import runner
+from edgesim.sweeps import driver, runner
 from edgesim.sweeps.driver import SweepInterrupted
 from edgesim.sweeps.job import Source, Verdict, evaluate_points, loaded_modules
+from edgesim.sweeps.outcome import stored_result
 from edgesim.sweeps.pools import SerialExecutor, open_pool
 from edgesim.sweeps.runner import OpenPoint, Runner
 
@@ -218,3 +219,42 @@ def test_a_space_without_model_or_trace_and_bad_executors_are_refused(
 def test_a_serial_executor_hands_on_what_a_task_raises() -> None:
     future = SerialExecutor().submit(int, "x")
     assert isinstance(future.exception(), ValueError)
+
+
+def test_the_first_tasks_hold_one_point_and_later_ones_what_fits_their_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sizes = []
+
+    def quick(source: Source, points: Any) -> list[Verdict]:
+        sizes.append(len(points))
+        return [Verdict("feasible", "", {}, 0.01) for _ in points]
+
+    monkeypatch.setattr(runner, "evaluate_points", quick)
+    chip, source = load_chip("edgebert-n16"), Source("s")
+    points = (OpenPoint(f"{i}", source, chip, RunOptions()) for i in range(100))
+    with open_pool("serial") as pool:
+        Runner(pool, lambda task, verdicts: None).run(points)
+    assert sizes[:2] == [1, 1]
+    assert max(sizes) == round(runner.TASK_SECONDS / 0.01)
+    assert sum(sizes) == 100
+
+
+def test_what_an_interrupted_sweep_has_not_come_to_is_missing(
+    trace: OpTrace, workload: Workload, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(source: Source, points: Any) -> list[Verdict]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(driver, "PLANNED_POINTS", 4)
+    store = tmp_path / "s.db"
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "evaluate_points", interrupted)
+        with pytest.raises(SweepInterrupted):
+            es.sweep(space(), trace, workload=workload, executor="serial", store=store)
+    counts = stored_result(store).counts
+    assert sum(counts.values()) == 16
+    assert counts["missing"] > 4
+    done = es.sweep(space(), trace, workload=workload, executor="serial", store=store)
+    assert stored_result(store).counts == done.counts
+    assert done.counts["missing"] == 0
