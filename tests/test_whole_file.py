@@ -51,6 +51,6 @@ def test_a_folder_that_is_missing_or_in_the_way_is_named(tmp_path: Path) -> None
 def test_content_is_written_whole_and_a_refusal_names_the_file(tmp_path: Path) -> None:
     write_whole(tmp_path / "a.bin", b"ab")
     assert (tmp_path / "a.bin").read_bytes() == b"ab"
-    with pytest.raises(InputError, match="no/a.bin: the folder .* does not exist"):
+    with pytest.raises(InputError, match=r"no/a\.bin: the folder .* does not exist"):
         write_whole(tmp_path / "no" / "a.bin", b"ab")
     assert [path.name for path in tmp_path.iterdir()] == ["a.bin"]

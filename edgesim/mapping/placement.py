@@ -112,7 +112,8 @@ def _place_tables(
         room = {medium: free[storage_family(medium)] for medium in media}
         placed = place_table(table, media, room)
         if isinstance(placed, int):
-            return _no_room("embedding_weight", op.table, placed, 0, media)
+            bits = table.stored_bits
+            return _no_room("embedding_weight", op.table, bits, bits - placed, media)
         for medium in media:
             free[storage_family(medium)] = room[medium]
         result.tables[op.table] = placed

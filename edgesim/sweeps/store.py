@@ -7,6 +7,7 @@ are not flushed to the medium one by one: a power cut may lose the last of them,
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -80,7 +81,12 @@ class Store:
         if self.path != ":memory:":
             self._check_file(Path(path), create)
         with self._errors():
-            self._base = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
+            where, uri = self.path, False
+            if not create and _is_read_only(Path(path)):
+                where, uri = f"{Path(path).absolute().as_uri()}?immutable=1", True
+            self._base = sqlite3.connect(
+                where, timeout=BUSY_SECONDS, isolation_level=None, uri=uri
+            )  # fmt: skip
             self._base.execute(f"PRAGMA busy_timeout = {round(BUSY_SECONDS * 1000)}")
         try:
             self._open(create)
@@ -253,6 +259,22 @@ class Store:
 _SELECT = "SELECT p.key, p.status, p.reason, p.figures, p.inputs, p.code, p.seconds"
 
 
+def _is_read_only(path: Path) -> bool:
+    """Whether a store lies where nothing can be written, so that it is read without a lock.
+
+    Raises InputError where a write-ahead log beside it holds points that must be merged first.
+    """
+    if os.access(path.absolute().parent, os.W_OK):
+        return False
+    log = path.with_name(f"{path.name}-wal")
+    if log.is_file() and log.stat().st_size:
+        raise InputError(
+            f"{path}: its last points are in {log.name}, which cannot be merged on a read-only "
+            "medium; copy both files to a folder that can be written"
+        )
+    return True
+
+
 def _sweep_row(sweep: SweepRecord) -> tuple[str, str, str, float]:
     return sweep.id, sweep.name, _text(sweep.description), time.time()
 
@@ -275,6 +297,8 @@ def _advice(error: sqlite3.Error) -> str:
             f"the medium refuses ({words}): full, at a file-size limit or failing; make room and "
             "run again, finished points are kept"
         )
+    if "readonly" in words or "read-only" in words or "unable to open" in words:
+        return f"cannot be written here ({words}); check its rights, or copy it to another folder"
     if "not a database" in words or "malformed" in words:
         return f"not a store ({words}); name another file"
     if "locked" in words:

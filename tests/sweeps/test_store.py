@@ -153,3 +153,19 @@ def test_a_process_killed_at_twenty_random_moments_loses_no_finished_point(tmp_p
     assert said == 800, "what was kept was not computed again"
     result = stored_result(path)
     assert result.counts == {"feasible": 800, "infeasible": 0, "failed": 0, "missing": 0}
+
+
+def test_a_store_on_a_read_only_medium_can_be_read_and_says_why_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "s.db"
+    with Store(path) as store:
+        store.put([outcome("a")])
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with Store(path, create=False) as store:
+        assert store.counts()["feasible"] == 1
+        with pytest.raises(InputError, match="cannot be written here"):
+            store.put([outcome("b")])
+    path.with_name("s.db-wal").write_bytes(b"points")
+    with pytest.raises(InputError, match="copy both files"):
+        Store(path, create=False)
