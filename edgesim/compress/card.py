@@ -27,12 +27,13 @@ def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str
 
 
 def ramp_lines(dev: Figures, dense: Figures | None) -> list[str]:
-    """Table of the accuracy of every off-ramp."""
+    """Table of the accuracy of every off-ramp, to the depth of the deeper model."""
     columns = [dev] if dense is None else [dev, dense]
     names = ("compressed",) if dense is None else ("compressed", "dense")
     rows = []
-    for layer in range(len(dev["accuracy_by_ramp"])):
-        cells = (percent(column["accuracy_by_ramp"][layer]) for column in columns)
+    figures = [column["accuracy_by_ramp"] for column in columns]
+    for layer in range(max(map(len, figures))):
+        cells = (percent(ramps[layer]) if layer < len(ramps) else "" for ramps in figures)
         rows.append((str(layer + 1), *cells))
     return _table(("off-ramp behind layer", *names), rows)
 
