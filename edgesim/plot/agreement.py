@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 COLOURS = {"pass": PALETTE[2], "out": PALETTE[5], "fitted": FAINT, "shown": PALETTE[0]}
 
+NEAR = 1.5
+"""Span of the ratios below which the axis is linear."""
 NARROW = 20.0
 """Span of the ratios below which the axis has numbers between the powers of ten."""
 
@@ -54,12 +56,15 @@ def plot_agreement(rows: pd.DataFrame, title: str, ax: Axes | None = None) -> Ax
 
 
 def _ratio_axis(ax: Axes) -> None:
-    """A logarithmic axis with plain numbers, more of them where it spans less than ten times."""
+    """Plain numbers on a logarithmic axis, or on a linear one where all ratios lie near 1."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+    low, high = ax.get_xlim()
+    if low > 0 and high / low < NEAR:
+        return
     ax.set_xscale("log")
     low, high = ax.get_xlim()
-    steps = (1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 7.0) if high / low < NARROW else (1.0,)
+    steps = (1.0, 1.5, 2.0, 3.0, 5.0) if high / low < NARROW else (1.0,)
     ax.xaxis.set_major_locator(LogLocator(subs=steps))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     ax.xaxis.set_minor_formatter(NullFormatter())

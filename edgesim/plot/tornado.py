@@ -32,6 +32,7 @@ def plot_tornado(found: Uncertainty, ax: Axes | None = None) -> Axes:
     places = list(range(len(frame)))
     ax.barh(places, nominal - low, left=low, color=colour(0), height=0.7)
     ax.barh(places, high - nominal, left=nominal, color=colour(1), height=0.7)
+    ax.use_sticky_edges = False
     ax.axvline(nominal, color=INK, linewidth=1)
     ax.set_yticks(places, list(frame["family"]), fontsize=FONT_SIZE - 1)
     ax.invert_yaxis()

@@ -24,9 +24,10 @@ def _text(notebook: Any) -> str:
     return "".join(output.get("text", "") for output in outputs)
 
 
-def test_the_four_questions_have_their_notebooks() -> None:
+def test_the_four_questions_and_both_comparisons_have_their_notebooks() -> None:
     names = {path.stem for path in PATHS}
     assert {"01_report", "02_vmac_sweep", "03_memory_media", "04_pareto"} <= names
+    assert {"validate_edgebert", "validate_silicon"} <= names
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
