@@ -12,12 +12,13 @@ import edgesim
 ROOT = Path(edgesim.__file__).parent
 LEAVES = {"ir", "hw", "tech", "numerics"}
 STAGES = {"compress", "lowering", "mapping", "sim", "functional", "energy"}
-TOP = {"errors", "units", "paths", "placed_yaml", "whole_file"}
+TOP = {"errors", "units", "paths", "bounded_file", "placed_yaml", "whole_file"}
 ALLOWED = {
     "errors": set(),
     "units": {"errors"},
     "paths": {"errors"},
-    "placed_yaml": {"errors"},
+    "bounded_file": {"errors"},
+    "placed_yaml": {"bounded_file", "errors"},
     "whole_file": {"errors"},
     "ir": TOP,
     "hw": TOP,

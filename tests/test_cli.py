@@ -125,6 +125,7 @@ def test_faults_of_a_chip_file_come_all_at_once(tmp_path: Path) -> None:
 def test_a_chip_smaller_than_one_tile_is_refused() -> None:
     text = refused("chip", "check", "edgebert-n16", "--set", "buffers.operand0.data=256 B")
     assert "tiles" in text
+    assert text.count("buffers.operand0.data") == 1
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgesim.errors import ChipError, InputError
-from edgesim.placed_yaml import read_placed
+from edgesim.placed_yaml import plain_value, read_placed
 
 
 def _file(folder: Path, text: str) -> Path:
@@ -35,7 +35,7 @@ def test_faults_of_form_come_at_once_and_each_once(tmp_path: Path) -> None:
     ("text", "words"),
     [
         ("a: &a [*a, *a]\n", "12 levels"),
-        ("a: &a {b: 1}\nb: &b [" + "*a, " * 400 + "]\nc: [" + "*b, " * 400 + "]\n", "too many"),
+        ("a: &a {b: 1}\nb: &b [" + "*a, " * 400 + "]\nc: [" + "*b, " * 400 + "]\n", "more than"),
         ("", "what it is"),
         ("- 1\n", "what it is"),
         ("a: [", "not valid YAML"),
@@ -46,6 +46,23 @@ def test_what_is_no_plain_mapping_is_one_line(tmp_path: Path, text: str, words: 
         read_placed(_file(tmp_path, text), "what it is", InputError)
     assert words in str(caught.value)
     assert len(str(caught.value).splitlines()) <= 2
+
+
+def test_merged_mappings_give_way_to_what_is_written(tmp_path: Path) -> None:
+    text = "x: &x {p: 1, q: 2}\ny: &y {q: 3, r: 4}\na: {<<: [*x, *y], p: 5}\nb:\n  <<: *x\n"
+    values, places = read_placed(_file(tmp_path, text), "w", ChipError)
+    assert values["a"] == {"p": 5, "q": 2, "r": 4}
+    assert values["b"] == values["x"]
+    assert places["b", "q"].endswith(":5")
+    with pytest.raises(ChipError, match=r":1: a\.<< merges"):
+        read_placed(_file(tmp_path, "a: {<<: 1}\n"), "w", ChipError)
+
+
+def test_a_text_may_be_of_any_form() -> None:
+    assert plain_value("[1, {a: 2}]", "--set x", InputError) == [1, {"a": 2}]
+    assert plain_value("", "--set x", InputError) is None
+    with pytest.raises(InputError, match="--set x: not valid YAML"):
+        plain_value("[", "--set x", InputError)
 
 
 def test_a_folder_says_what_was_wanted(tmp_path: Path) -> None:

@@ -187,17 +187,13 @@ def _seconds(text: str | None) -> float | None:
 
 def asked_chip(name: str, settings: Sequence[str]) -> Chip:
     """A chip with `--set path=value` applied; values are read as YAML."""
-    import yaml
-
     from edgesim.hw.loader import load_chip
+    from edgesim.placed_yaml import plain_value
 
     overrides: dict[str, Any] = {}
     for setting in settings:
         path, sign, text = setting.partition("=")
         if not sign or not path:
             raise InputError(f"--set {setting}: write path=value, such as pu.vector_size=8")
-        try:
-            overrides[path] = yaml.safe_load(text)
-        except yaml.YAMLError:
-            raise InputError(f"--set {setting}: {text!r} is no value") from None
+        overrides[path] = plain_value(text, f"--set {path}", InputError)
     return load_chip(name, overrides)

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from edgesim.compress.steps import (
@@ -23,6 +22,7 @@ from edgesim.compress.steps import (
     Span,
 )
 from edgesim.errors import InputError
+from edgesim.placed_yaml import read_placed
 
 STEPS = ("exits", "albert", "embeddings", "distil", "span", "prune", "quantise")
 """Keys of a stage that are steps; the others are settings of its optimiser."""
@@ -145,10 +145,10 @@ def load_recipe(path: Path) -> Recipe:
     """Read and check a recipe; InputError lists every fault with its dotted path."""
     if not path.is_file():
         raise InputError(f"{path}: no such recipe file")
+    what = f"a recipe is a mapping with {', '.join(Recipe.model_fields)}"
+    values, _ = read_placed(path, what, InputError)
     try:
-        recipe = Recipe.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+        recipe = Recipe.model_validate(values)
     except ValidationError as error:
         raise InputError(f"{path}: {'; '.join(map(_fault_text, error.errors()))}") from None
     return _placed(recipe, path.parent)

@@ -16,7 +16,7 @@ from edgesim.errors import ChipError
 from edgesim.hw.consistency import consistency_faults, readable_parts
 from edgesim.hw.spec import CHIP_KINDS, AcceleratorSpec, Chip
 from edgesim.paths import data_folder, data_names, data_path
-from edgesim.placed_yaml import Place, read_placed
+from edgesim.placed_yaml import MOST_SHOWN, Place, read_placed
 
 
 @dataclass
@@ -229,7 +229,7 @@ def _without_none(model: Any) -> Any:
 def _close(word: str, known: list[str]) -> str:
     close = difflib.get_close_matches(word, known, n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
-    return f"{hint}allowed: {', '.join(sorted(known))}"
+    return f"{hint}allowed: {', '.join(sorted(set(known)))}"
 
 
 def _validate(source: _Source, path: Path) -> Chip:
@@ -267,13 +267,19 @@ def _fault(fault: Any, source: _Source, model: type[BaseModel], path: Path) -> l
     elif fault["type"] == "missing":
         message = "is missing"
     elif fault["type"] in ("model_type", "dict_type"):
-        keys = list(_keys(_section(model, location), {}).values())
-        message = f"got {fault['input']!r}; a section with {', '.join(keys) or 'values'}"
+        keys = list(dict.fromkeys(_keys(_section(model, location), {}).values()))
+        message = f"got {_shown(fault['input'])}; a section with {', '.join(keys) or 'values'}"
     elif fault["type"] not in ("value_error",):
-        message = f"got {fault['input']!r}; {message}"
+        message = f"got {_shown(fault['input'])}; {message}"
     if not location:
         return [_model_fault(line, source, path) for line in message.splitlines()]
-    return [f"{place}: {dotted}: {message}"]
+    return [_placed_line(place, f"{dotted}: {message}")]
+
+
+def _shown(given: Any) -> str:
+    """A wrong value, cut where it is long."""
+    text = repr(given)
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}…"
 
 
 def _section(model: Any, location: Sequence[Any]) -> Any:
@@ -294,4 +300,10 @@ def _model_fault(line: str, source: _Source, path: Path) -> str:
         ),
         f"{path}:1",
     )
-    return f"{place}: {line}"
+    return _placed_line(place, line)
+
+
+def _placed_line(place: str, line: str) -> str:
+    """`place: dotted: message`, an override's path said once."""
+    dotted, _, message = line.partition(": ")
+    return f"{place}: {message}" if place == f"override {dotted}" else f"{place}: {line}"

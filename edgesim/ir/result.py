@@ -9,6 +9,9 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgesim.bounded_file import read_bounded_text
+from edgesim.errors import InputError
+from edgesim.ir.declared import kind_of_json, read_fields, shown_faults
 from edgesim.ir.interval import Interval
 from edgesim.whole_file import whole_file
 
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA_VERSION = 1
+MOST_KIB = 64 * 1024
+"""Of a result file; 100,000 sentences take half of it."""
 
 
 @dataclass(frozen=True)
@@ -253,10 +258,44 @@ class SimResult:
 
     @classmethod
     def load(cls, path: Path) -> SimResult:
-        """Read what `save` wrote, value for value; InputError for any other file."""
-        from edgesim.ir.result_reader import read_result
+        """Read what `save` wrote, value for value.
 
-        return read_result(Path(path))
+        Raises InputError, in one line, for a file that is missing, no JSON, of another schema, or
+        whose fields are missing or of another type; all such fields are named.
+        """
+        text = read_bounded_text(Path(path), "a result that `save` wrote is wanted", MOST_KIB)
+        try:
+            record = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise InputError(
+                f"{path}: not JSON, perhaps truncated ({error}); write the result anew"
+            ) from None
+        return cls.from_json(record, str(path))
+
+    @classmethod
+    def from_json(cls, record: object, where: str = "result") -> SimResult:
+        """The result that `to_json` turned into `record`; `where` opens error messages.
+
+        Derived keys, such as percentiles, are not read: they follow from the sentences.
+        """
+        if not isinstance(record, Mapping):
+            given = kind_of_json(record)
+            raise InputError(f"{where}: holds {given}; the JSON object of a result is wanted")
+        version = record.get("schema_version")
+        if version != SCHEMA_VERSION:
+            raise InputError(
+                f"{where}: result schema {version!r}, this edgesim reads {SCHEMA_VERSION}; "
+                "write the result anew"
+            )
+        intervals = record.get("intervals")
+        merged = {**record, **(intervals if isinstance(intervals, Mapping) else {})}
+        faults: list[str] = []
+        values = read_fields(cls, merged, "", faults)
+        if not faults and not values["sentences"]:
+            faults.append("sentences: empty; at least one sentence is wanted")
+        if faults:
+            raise InputError(f"{where}: {shown_faults(faults)}; write the result anew")
+        return cls(**values)
 
 
 def _plain(value: Any) -> Any:

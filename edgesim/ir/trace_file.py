@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from edgesim.errors import InputError
+from edgesim.ir.declared import kind_of_json, read_fields, shown_faults
 from edgesim.ir.ops import OP_KINDS, Op
 from edgesim.ir.optrace import SCHEMA_VERSION, Layer, OpTrace, Tensor
-from edgesim.ir.size import Size
 from edgesim.ir.storage import content_hash, read_npz, write_npz
+from edgesim.ir.trace_check import trace_faults
 
 
 def _op_to_json(op: Op) -> dict[str, Any]:
@@ -23,20 +24,10 @@ def _op_to_json(op: Op) -> dict[str, Any]:
     return record
 
 
-def _op_from_json(record: dict[str, Any]) -> Op:
-    given = {k: v for k, v in record.items() if k != "kind"}
-    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
-    return OP_KINDS[record["kind"]](**values)
-
-
 def _tensor_to_json(tensor: Tensor) -> dict[str, Any]:
     record = {entry.name: getattr(tensor, entry.name) for entry in fields(tensor)}
     record["shape"] = [size.to_json() for size in tensor.shape]
     return record
-
-
-def _tensor_from_json(record: dict[str, Any]) -> Tensor:
-    return Tensor(**{**record, "shape": tuple(Size.from_json(s) for s in record["shape"])})
 
 
 def trace_content(trace: OpTrace) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -68,7 +59,12 @@ def trace_content(trace: OpTrace) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def save_trace(trace: OpTrace, path: str | Path) -> None:
-    """Write a trace without weight values; the file appears whole or not at all."""
+    """Write a trace without weight values; the file appears whole or not at all.
+
+    Raises InputError for a trace that `load_trace` would refuse.
+    """
+    if faults := trace_faults(trace):
+        raise InputError(f"{path}: not written: {shown_faults(faults)}")
     write_npz(Path(path), *trace_content(trace))
 
 
@@ -78,28 +74,77 @@ def trace_hash(trace: OpTrace) -> str:
 
 
 def load_trace(path: str | Path) -> OpTrace:
-    """Read a saved trace; InputError for a missing, damaged or foreign file."""
+    """Read a saved trace; InputError for a missing, damaged or foreign file.
+
+    Every field is checked against its declared type, and the ops against the shapes of their
+    tensors and the limits of `trace_check`.
+    """
     meta, columns = read_npz(Path(path), "trace", SCHEMA_VERSION)
-    try:
-        tensors = [_tensor_from_json(record) for record in meta["tensors"]]
-        return OpTrace(
-            name=meta["name"], model_class=meta["model_class"], max_tokens=meta["max_tokens"],
-            outputs=tuple(meta["outputs"]), activation_statistics=meta["activation_statistics"],
-            calibration=meta.get("calibration"), zeros_profile=meta.get("zeros_profile"),
-            zeros_vector_size=meta.get("zeros_vector_size"),
-            prologue=tuple(_op_from_json(r) for r in meta["prologue"]),
-            layers=tuple(
-                Layer(
-                    r["index"],
-                    tuple(_op_from_json(o) for o in r["ops"]),
-                    tuple(_op_from_json(o) for o in r["ramp"]),
-                )
-                for r in meta["layers"]
-            ),
-            epilogue=tuple(_op_from_json(r) for r in meta["epilogue"]),
-            tensors={t.name: t for t in tensors},
-            masks={k[5:]: v for k, v in columns.items() if k.startswith("mask:")},
-            token_counts=columns.get("token_counts"),
-        )  # fmt: skip
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path}: the trace is incomplete ({error}); write it anew") from None
+    faults: list[str] = []
+    header = read_fields(_Header, meta, "", faults)
+    if faults:
+        raise _damaged(path, faults)
+    trace = OpTrace(
+        **{key: value for key, value in header.items() if key not in _PARTS},
+        prologue=_ops(header["prologue"], "prologue", faults),
+        layers=tuple(_layer(r, f"layers[{i}]", faults) for i, r in enumerate(header["layers"])),
+        epilogue=_ops(header["epilogue"], "epilogue", faults),
+        tensors={tensor.name: tensor for tensor in header["tensors"]},
+        masks={k[5:]: v for k, v in columns.items() if k.startswith("mask:")},
+        token_counts=columns.get("token_counts"),
+    )
+    if faults := faults or trace_faults(trace):
+        raise _damaged(path, faults)
+    return trace
+
+
+@dataclass(frozen=True)
+class _Header:
+    """The JSON header of a trace; ops differ by kind, so they are read one by one."""
+
+    name: str
+    model_class: str
+    max_tokens: int
+    outputs: tuple[str, ...]
+    activation_statistics: str | None
+    prologue: tuple[Any, ...]
+    layers: tuple[Any, ...]
+    epilogue: tuple[Any, ...]
+    tensors: tuple[Tensor, ...]
+    calibration: str | None = None
+    zeros_profile: str | None = None
+    zeros_vector_size: int | None = None
+
+
+_PARTS = ("prologue", "layers", "epilogue", "tensors")
+
+
+def _layer(record: Any, where: str, faults: list[str]) -> Layer:
+    if not isinstance(record, dict) or not {"index", "ops", "ramp"} <= record.keys():
+        faults.append(f"{where}: holds {kind_of_json(record)}; index, ops and ramp are wanted")
+        return Layer(0, ())
+    ops, ramp = (_ops(record[part], f"{where}.{part}", faults) for part in ("ops", "ramp"))
+    return Layer(record["index"], ops, ramp)
+
+
+def _ops(records: Any, where: str, faults: list[str]) -> tuple[Op, ...]:
+    """Ops from JSON; what is wrong is appended to `faults`."""
+    if not isinstance(records, list | tuple):
+        faults.append(f"{where}: holds {kind_of_json(records)}; a list of ops is wanted")
+        return ()
+    ops = []
+    for i, record in enumerate(records):
+        at, before = f"{where}[{i}]", len(faults)
+        kind = record.get("kind") if isinstance(record, dict) else None
+        cls = OP_KINDS.get(kind) if isinstance(kind, str) else None
+        if cls is None:
+            faults.append(f"{at}: kind {kind_of_json(kind)}; allowed: {', '.join(OP_KINDS)}")
+            continue
+        values = read_fields(cls, record, f"{at}.", faults)
+        if len(faults) == before:
+            ops.append(cls(**values))
+    return tuple(ops)
+
+
+def _damaged(path: str | Path, faults: list[str]) -> InputError:
+    return InputError(f"{path}: {shown_faults(faults)}; write the trace anew (edgesim lower)")

@@ -125,11 +125,7 @@ def read_example(model: nn.Module, example_inputs: Any) -> ExampleInputs:
     names = [p.name for p in named]
     if not names:
         raise InputError(f"{type(model).__name__}: its forward names no arguments to give ids to")
-    elsewhere = sorted({str(p.device) for p in model.parameters()} - {"cpu"})
-    if elsewhere:
-        raise InputError(
-            f"{type(model).__name__}: parameters on {', '.join(elsewhere)}; call .cpu() first"
-        )
+    _check_device(model)
     given = _by_name(model, example_inputs, names)
     token_ids = "input_ids" if "input_ids" in names else names[0]
     shape = None if token_ids == "input_ids" else input_shape(model, given.get(token_ids))
@@ -144,6 +140,19 @@ def read_example(model: nn.Module, example_inputs: Any) -> ExampleInputs:
         )
     arguments = _arguments(model, named, given, token_ids, max(2, row.shape[1]))
     return ExampleInputs(token_ids, arguments, limit)
+
+
+def _check_device(model: nn.Module) -> None:
+    """Raise InputError unless all parameters and buffers lie in the memory of this machine."""
+    tensors = [*model.named_parameters(), *model.named_buffers()]
+    elsewhere = sorted({tensor.device.type for _, tensor in tensors} - {"cpu"})
+    if not elsewhere:
+        return
+    first = next(name for name, tensor in tensors if tensor.device.type != "cpu")
+    fix = "call model.cpu() first"
+    if "meta" in elsewhere:
+        fix = "tensors on meta hold no values: load the weights onto the cpu first"
+    raise InputError(f"{type(model).__name__}: {first} is on {', '.join(elsewhere)}; {fix}")
 
 
 def input_shape(model: nn.Module, given: Any) -> tuple[int | None, ...] | None:

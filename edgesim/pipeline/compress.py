@@ -42,6 +42,9 @@ def compress_and_lower(
     That is the op trace, the ranges and zeros of activations over the selection slice, and the
     dev set's answers in the chip's arithmetic.
     """
+    from edgesim.compress.recipe import load_recipe
+
+    load_recipe(recipe)  # a wrong recipe is told before torch is loaded
     from edgesim.compress.recipe_run import compress_recipe
 
     done = compress_recipe(

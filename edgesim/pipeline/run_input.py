@@ -25,6 +25,7 @@ from edgesim.ir.latency import LatencyTarget
 from edgesim.ir.optrace import OpTrace
 from edgesim.ir.trace_file import trace_hash
 from edgesim.ir.workload import Workload
+from edgesim.numerics.formats import parse_format
 from edgesim.tech import Technology
 
 
@@ -55,11 +56,14 @@ def prepare(
     pad_to: int | None, arithmetic: str, *, target: LatencyTarget | None = None,
     strategy: str | None = None,
 ) -> RunInput:  # fmt: skip
-    """Lengths and exit layers of a run; InputError for settings that do not fit together.
+    """Lengths and exit layers of a run; InputError for settings that do not fit together, and
+    for number formats of the trace that nobody knows, before anything is planned.
 
     With a latency target an EntropyExit becomes a ForecastExit where the workload holds a
     predictor; `strategy` says otherwise (`entropy`) or insists (`latency-aware`).
     """
+    for name in {tensor.number_format for tensor in trace.tensors.values()} - {None}:
+        parse_format(str(name))
     num_tokens = _lengths(trace, workload, pad_to)
     policy = chosen_policy(exit_policy, strategy, target, workload)
     decision = _decision(trace, workload, policy, len(num_tokens))

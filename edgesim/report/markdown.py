@@ -11,7 +11,6 @@ from typing import Any
 
 from edgesim.errors import InputError
 from edgesim.ir.result import SimResult
-from edgesim.ir.result_reader import result_from_json
 from edgesim.report.compare import Comparison, comparison_rows
 from edgesim.report.crossover import QUESTION, ChipAgainstBaseline, crossover_section
 from edgesim.report.folder import REPORT_JSON, REPORT_KIND, whole_folder
@@ -97,7 +96,7 @@ def read_report(folder: Path) -> tuple[SimResult, ...]:
             f"{SCHEMA_VERSION}; write the report anew"
         )
     return tuple(
-        result_from_json(one, f"{path}: results[{i}]") for i, one in enumerate(record["results"])
+        SimResult.from_json(one, f"{path}: results[{i}]") for i, one in enumerate(record["results"])
     )
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
 
 from edgesim.errors import InputError
 from edgesim.ir.predictor import ExitPredictor
@@ -31,19 +30,13 @@ def authors_workload(folder: Path) -> Workload:
         raise InputError(
             f"{folder}: no {FILE_NAME}; it lies in sw/Entropy_LUT of github harvard-acc/EdgeBERT"
         )
-    try:
-        table = np.loadtxt(path, delimiter=",", dtype=np.float64, ndmin=2)
-    except (ValueError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a table of numbers: {error}") from None
-    if table.shape[1] != NUM_LAYERS or not np.isfinite(table).all() or (table < 0).any():
-        raise InputError(
-            f"{path}: {table.shape[1]} columns; {NUM_LAYERS} columns of entropies, at least 0, are "
-            "wanted"
-        )
-    tokens = np.full(len(table), PADDED_TOKENS, dtype=np.int64)
     forecasts = folder / PREDICTOR_NAME
     predictor = ExitPredictor.from_csv(forecasts) if forecasts.is_file() else None
-    return Workload(
-        "EdgeBERT authors, SST-2 dev", tokens, table, None, None, model="ALBERT-base",
-        predictor=predictor,
-    )  # fmt: skip
+    read = Workload.from_entropies(path, PADDED_TOKENS, predictor)
+    assert read.entropies is not None
+    if read.entropies.shape[1] != NUM_LAYERS:
+        raise InputError(
+            f"{path}: {read.entropies.shape[1]} columns; {NUM_LAYERS} columns of entropies are "
+            "wanted"
+        )
+    return replace(read, name="EdgeBERT authors, SST-2 dev", model="ALBERT-base")

@@ -50,7 +50,7 @@ def test_all_faults_of_a_recipe_are_named_at_once(tmp_path: Path) -> None:
 def test_a_file_that_is_no_recipe_is_one_error(tmp_path: Path, content: str) -> None:
     path = tmp_path / "r.yaml"
     path.write_text(content)
-    with pytest.raises(InputError, match=r"r\.yaml: ") as caught:
+    with pytest.raises(InputError, match=r"r\.yaml:") as caught:
         load_recipe(path)
     assert "\n" not in str(caught.value)
 

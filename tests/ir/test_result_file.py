@@ -14,12 +14,11 @@ from synthetic_results import accelerator_result, demo_results, gpu_result
 from edgesim.errors import InputError
 from edgesim.ir.interval import Interval
 from edgesim.ir.result import SentenceRow, SimResult
-from edgesim.ir.result_reader import result_from_json
 
 
 def refusal(record: Any) -> str:
     with pytest.raises(InputError) as caught:
-        result_from_json(record, "r.json")
+        SimResult.from_json(record, "r.json")
     message = str(caught.value)
     assert "\n" not in message
     return message
@@ -44,8 +43,8 @@ def test_every_float_survives_json(value: float, low: float, high: float) -> Non
     result = accelerator_result(energy_j=1e-3)
     changed = accelerator_result(energy_j=1e-3, offchip_energy_j=energy)
     text = json.dumps(changed.to_json())
-    assert result_from_json(json.loads(text)).offchip_energy_j == energy
-    assert result_from_json(json.loads(text)) != result
+    assert SimResult.from_json(json.loads(text)).offchip_energy_j == energy
+    assert SimResult.from_json(json.loads(text)) != result
 
 
 def test_a_result_without_area_labels_or_exits_is_read_back(tmp_path: Path) -> None:
@@ -56,7 +55,7 @@ def test_a_result_without_area_labels_or_exits_is_read_back(tmp_path: Path) -> N
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"none\.json: no readable result file"):
+    with pytest.raises(InputError, match=r"none\.json: cannot be read"):
         SimResult.load(tmp_path / "none.json")
 
 
@@ -70,7 +69,7 @@ def test_a_truncated_or_foreign_file_is_refused(tmp_path: Path, content: str) ->
 
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "r.json").write_bytes(b"\xff\xfe\x00\x80")
-    with pytest.raises(InputError, match="no readable result file"):
+    with pytest.raises(InputError, match="no UTF-8 text"):
         SimResult.load(tmp_path / "r.json")
 
 

@@ -216,3 +216,16 @@ def test_inputs_of_unknown_meaning_are_refused(inputs: object, expected: str) ->
 def test_only_modules_are_lowered() -> None:
     with pytest.raises(InputError, match=r"allowed is a torch\.nn\.Module"):
         lower("bert-base-uncased")  # type: ignore[arg-type]
+
+
+def test_weights_on_the_meta_device_are_named_with_what_to_do() -> None:
+    model = build("bert").to("meta")
+    with pytest.raises(InputError, match=r"embeddings.* is on meta; .*hold no values"):
+        lower(model)
+
+
+def test_a_buffer_on_another_device_is_named_too() -> None:
+    model = nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), 1)
+    model.register_buffer("table", torch.zeros(3, device="meta"))
+    with pytest.raises(InputError, match="table is on meta"):
+        lower(model)

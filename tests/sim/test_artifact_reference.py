@@ -14,6 +14,7 @@ from edgesim.sim.artifact.product import matmul_counts, path_cycles
 from edgesim.sim.artifact.reference import reference_cycles
 from edgesim.sim.artifact.reference_special import reference_special_cycles
 from edgesim.sim.artifact.special_function import special_function_cycles
+from edgesim.sim.op_cycles import op_cycles
 
 DEPTHS = st.integers(1, 9)
 PATHS = st.builds(
@@ -47,6 +48,27 @@ def test_jumping_over_repeating_tiles_changes_nothing(
 ) -> None:
     stepped = path_cycles(path, rows, reduction, 1, skip=False)
     assert path_cycles(path, rows, reduction, 1, skip=True) == stepped
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    n=st.sampled_from([2, 4, 8, 16, 32]), rows=st.integers(1, 70), reduction=st.integers(1, 70),
+    columns=st.integers(1, 70), ports=st.sampled_from(["1RW", "1R1W"]), depth=DEPTHS,
+    drain=st.integers(1, 8),
+)  # fmt: skip
+def test_products_of_odd_shapes_take_the_cycles_of_the_twin_over_whole_tiles(
+    n: int, rows: int, reduction: int, columns: int, ports: str, depth: int, drain: int
+) -> None:
+    chip = changed_chip(
+        {
+            "pu.vector_size": n, "buffers.operand0.ports": ports,
+            "artifact.arbiters.data_depth": depth, "pu.drain_vectors_per_cycle": drain,
+        }
+    )  # fmt: skip
+    tiles = [-(-size // n) for size in (rows, reduction, columns)]
+    expected = reference_cycles(path_parameters(chip, 0), *tiles)
+    found = op_cycles("matmul", {"m": rows, "k": reduction, "n": columns}, chip)
+    assert found == expected
 
 
 @settings(max_examples=40, deadline=None)
