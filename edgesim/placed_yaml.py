@@ -88,7 +88,7 @@ def _check_extent(text: str) -> None:
             parts += 1
             depth += isinstance(event, yaml.CollectionStartEvent)
         if depth > MOST_LEVELS + 1 or parts > MOST_PARTS:
-            raise _TooMuchError(event.start_mark.line + 1)
+            raise _TooMuchError(event.start_mark.line + 1 if event.start_mark else 1)
 
 
 class _Walk:

@@ -184,6 +184,9 @@ def _attention_shapes(
         fits = ins == [(SEQUENCE, inner)] * 2 and len(op.spans) == op.num_heads
         return [(heads, SEQUENCE, SEQUENCE) if fits else None]
     fits = ins == [(heads, SEQUENCE, SEQUENCE), (inner, SEQUENCE)]
+    if op.present:
+        fits = fits and sum(op.present) == op.num_heads
+        inner = Size(len(op.present) * op.head_size)
     return [(SEQUENCE, inner) if fits else None]
 
 
