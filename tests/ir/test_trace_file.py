@@ -159,6 +159,9 @@ def test_a_context_over_missing_heads_survives_and_others_are_stored_as_before(
     assert "present" not in json.dumps(trace_content(trace)[0])
     wider = replace(context, present=(True, False, True, True, True))
     ops = tuple(wider if op is context else op for op in trace.layers[0].ops)
-    changed = replace(trace, layers=(replace(trace.layers[0], ops=ops),))
+    sizes = {"layer1.context.out": (SEQUENCE, Size(80)), "layer1.mix.weight": (Size(64), Size(80))}
+    wide = {name: replace(trace.tensors[name], shape=shape) for name, shape in sizes.items()}
+    layers = (replace(trace.layers[0], ops=ops),)
+    changed = replace(trace, layers=layers, tensors={**trace.tensors, **wide})
     save_trace(changed, tmp_path / "t.npz")
     assert load_trace(tmp_path / "t.npz").layers[0].ops == ops
