@@ -98,7 +98,7 @@ def test_entropies_of_another_form_are_one_line_and_exit_2(
     with pytest.raises(InputError, match="2 columns; 12 columns"):
         authors_workload(tmp_path)
     (tmp_path / FILE_NAME).write_text("not, numbers\n")
-    with pytest.raises(InputError, match="not a table of numbers"):
+    with pytest.raises(InputError, match="no table of comma-separated numbers"):
         authors_workload(tmp_path)
 
 
