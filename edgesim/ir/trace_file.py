@@ -11,7 +11,7 @@ from edgesim.ir.declared import kind_of_json, read_fields, shown_faults
 from edgesim.ir.ops import OP_KINDS, Op
 from edgesim.ir.optrace import SCHEMA_VERSION, Layer, OpTrace, Tensor
 from edgesim.ir.storage import content_hash, read_npz, write_npz
-from edgesim.ir.trace_check import trace_faults
+from edgesim.ir.trace_check import MOST_OPS, trace_faults
 
 
 def _op_to_json(op: Op) -> dict[str, Any]:
@@ -82,6 +82,7 @@ def load_trace(path: str | Path) -> OpTrace:
     meta, columns = read_npz(Path(path), "trace", SCHEMA_VERSION)
     faults: list[str] = []
     header = read_fields(_Header, meta, "", faults)
+    faults = faults or _count_faults(header)
     if faults:
         raise _damaged(path, faults)
     trace = OpTrace(
@@ -114,6 +115,14 @@ class _Header:
     calibration: str | None = None
     zeros_profile: str | None = None
     zeros_vector_size: int | None = None
+
+
+def _count_faults(header: dict[str, Any]) -> list[str]:
+    """More ops than `load_trace` reads, told before they are read."""
+    parts = [header["prologue"], header["epilogue"]]
+    parts += [r.get(k) for r in header["layers"] if isinstance(r, dict) for k in ("ops", "ramp")]
+    count = sum(len(part) for part in parts if isinstance(part, list | tuple))
+    return [f"{count} ops; allowed are {MOST_OPS}"] if count > MOST_OPS else []
 
 
 _PARTS = ("prologue", "layers", "epilogue", "tensors")
