@@ -10,7 +10,7 @@ from edgesim.cli import chips, faults, formats, models, report, run, scale, swee
 from edgesim.cli.ablate import add_ablate
 from edgesim.cli.duty import add_duty
 from edgesim.cli.numerics import add_calibrate, add_numerics
-from edgesim.cli.output import check_output
+from edgesim.cli.output import check_output, check_writable
 from edgesim.cli.power_on import add_power_on
 from edgesim.cli.sparsity import add_sparsity
 from edgesim.cli.strategies import add_strategies
@@ -28,12 +28,18 @@ COMMANDS = (
 """Each adds one command with its options; the order is that of the help page."""
 
 
+WRITTEN = ("json", "output", "timeline", "tornado")
+"""Options that name what a command writes."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 0 done, 1 a row of validate is out, 2 bad input."""
     parser = _parser()
     chosen = parser.parse_args(arguments)
     try:
         check_output(getattr(chosen, "json", None))
+        for option in WRITTEN:
+            check_writable(getattr(chosen, option, None))
         code = chosen.run(chosen)
     except EdgesimError as error:
         print(f"edgesim: {error}", file=sys.stderr)

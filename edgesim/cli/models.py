@@ -67,6 +67,7 @@ def _lower(chosen: argparse.Namespace) -> None:
     from edgesim.ir.trace_file import save_trace
     from edgesim.pipeline.models import open_model
 
+    check_output(chosen.output)
     trace = open_model(chosen.model).lower(chosen.keep_output_projection)
     save_trace(trace, Path(chosen.output))
     facts = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,26 @@ def check_output(path: str | None) -> None:
     """InputError before anything is computed for a file whose folder does not exist."""
     if path not in (None, "-") and not Path(str(path)).resolve().parent.is_dir():
         raise InputError(f"{path}: the folder {Path(str(path)).parent} does not exist")
+
+
+def check_writable(path: str | None) -> None:
+    """InputError before anything is computed where the nearest folder that is there takes no file.
+
+    Permission bits do not tell: root ignores them, and media are mounted for reading. So one is
+    made that has no name.
+    """
+    if path in (None, "-"):
+        return
+    folder = Path(str(path)).absolute().parent
+    while not folder.exists():
+        folder = folder.parent
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"{path}: nothing can be written in {folder} ({error.strerror or error})"
+        ) from None
 
 
 def say(chosen: argparse.Namespace, text: str) -> None:

@@ -46,10 +46,10 @@ def lower_pt2(path: Path, name: str | None = None, keep_output_projection: bool 
 
 def load_pt2(path: Path) -> ExportedProgram:
     """The program of a checked archive; InputError where torch cannot read it."""
-    import transformers.modeling_outputs  # noqa: F401  # output types that programs name
-
     content = path.read_bytes()
     check_archive(content, str(path))
+    import transformers.modeling_outputs  # noqa: F401  # output types that programs name
+
     with _quiet():
         try:
             return torch.export.load(io.BytesIO(content))

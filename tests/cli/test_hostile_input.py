@@ -29,6 +29,7 @@ MOST_PEAK_BYTES = 500e6
 MODULES = (
     "edgesim.cli", "edgesim.pipeline.simulate", "edgesim.pipeline.models", "edgesim.report",
     "edgesim.sweeps.driver", "edgesim.compress.recipe", "edgesim.pipeline.compress",
+    "edgesim.pipeline.formats", "edgesim.lowering.pt2", "safetensors.numpy",
 )  # fmt: skip
 Meta = dict[str, Any]
 
@@ -238,3 +239,41 @@ def test_a_hostile_setting_is_refused(edgesim: Forked) -> None:
         assert "--set pu.vector_size" in refused(
             edgesim, "chip", "check", "edgebert-n16", "--set", f"pu.vector_size={value}"
         )
+
+
+def tensors(length: int, **entries: Any) -> bytes:
+    """A safetensors file that states a header of `length` bytes and holds four."""
+    text = json.dumps(entries).encode()
+    return struct.pack("<Q", length or len(text)) + text + b"\0" * 4
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        tensors(2**62),
+        tensors(10**8),
+        tensors(0, w={"dtype": "F32", "shape": [10**6, 10**6], "data_offsets": [0, 4 * 10**12]}),
+        tensors(0, w={"dtype": "F32", "shape": [1], "data_offsets": [4, 0]}),
+        tensors(0, w={"dtype": "F32", "shape": [10**9], "data_offsets": [0, 4]}),
+        tensors(0, w={"dtype": "F32", "shape": [1], "data_offsets": [0, 4]},
+                v={"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}),
+        b"no safetensors file",
+        b"",
+    ],
+    ids=["2^62", "10^8", "10^12", "backwards", "too-small", "overlapping", "text", "empty"],
+)  # fmt: skip
+def test_a_safetensors_file_that_lies_is_refused(
+    edgesim: Forked, tmp_path: Path, content: bytes
+) -> None:
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(content)
+    assert "no readable safetensors file" in refused(edgesim, "formats", path)
+
+
+@pytest.mark.parametrize("content", [b"no program", b"PK\x03\x04" + b"\0" * 100, b""])
+def test_what_is_no_exported_program_is_refused(
+    edgesim: Forked, tmp_path: Path, content: bytes
+) -> None:
+    path = tmp_path / "model.pt2"
+    path.write_bytes(content)
+    assert "model.pt2" in refused(edgesim, "lower", path, "-o", tmp_path / "t.npz")
