@@ -116,7 +116,11 @@ def test_the_wheel_runs_from_any_folder_and_keeps_compiled_code_with_the_user(
     record = json.loads(python(*run, cwd=away, **settings))
     assert record["num_sentences"] == 872
     if sys.platform == "linux":
-        assert list(cache.rglob("*.nbc"))
+        compiled = {path: path.stat().st_mtime_ns for path in cache.rglob("*.nbc")}
+        assert compiled
+        python(*run, cwd=away, **settings)
+        again = {path: path.stat().st_mtime_ns for path in cache.rglob("*.nbc")}
+        assert again == compiled, "a second process compiles again"
     assert not list(installed.rglob("*.nbc"))
     assert not list(away.iterdir())
 
