@@ -11,6 +11,10 @@ class InputError(EdgesimError, ValueError):
     """A file, argument or value from outside is missing, malformed or out of range."""
 
 
+class UnreachableTargetError(InputError):
+    """A latency target that no sentence could meet, however early it may leave."""
+
+
 class ChipError(EdgesimError):
     """A chip description is wrong; the message lists every fault with file and line."""
 

@@ -66,9 +66,12 @@ def _strategies(chosen: argparse.Namespace) -> None:
             selection, chosen.loss, check_on_the_way=checks, slack_layers=slack
         )
     chip = accelerator_only(asked_chip(chosen.chip, chosen.settings))
-    rows = compare_strategies(trace, chip, workload, choice, target, chosen.pad_to)
+    compared = compare_strategies(trace, chip, workload, choice, target, chosen.pad_to)
+    rows = compared.rows
     say(chosen, f"{trace.name} on {chip.name}, target {target.words()}; {choice.origin}\n")
     say(chosen, strategy_table([(row.name, row.policy, row.result) for row in rows]))
+    for name in compared.hopeless:
+        say(chosen, f"{name}: no sentence could end in time, left out")
     write_json(
         chosen,
         [{"strategy": row.name, "exit": row.policy, **row.result.to_json()} for row in rows],

@@ -12,7 +12,7 @@ from edgesim.compress.evaluate import (
     loss_with_margin,
     threshold_grid,
 )
-from edgesim.errors import InputError
+from edgesim.errors import InputError, UnreachableTargetError
 from edgesim.hw.spec import AcceleratorSpec
 from edgesim.ir.exits import EntropyExit, ExitPolicy, FixedExit, ForecastExit
 from edgesim.ir.latency import LatencyTarget
@@ -43,6 +43,15 @@ class StrategyRow:
     name: str
     policy: str
     result: SimResult
+
+
+@dataclass(frozen=True)
+class StrategyComparison:
+    """Strategies side by side."""
+
+    rows: tuple[StrategyRow, ...]
+    hopeless: tuple[str, ...]
+    """Strategies that could meet the target with no sentence, such as full depth."""
 
 
 def chosen_on_selection(
@@ -83,8 +92,11 @@ def chosen_on_selection(
 def compare_strategies(
     trace: OpTrace, chip: AcceleratorSpec, workload: Workload, choice: StrategyChoice,
     target: LatencyTarget, pad_to: int | None = None,
-) -> tuple[StrategyRow, ...]:  # fmt: skip
-    """Every strategy at full speed, then with the target; the latency-aware one only with it."""
+) -> StrategyComparison:  # fmt: skip
+    """Every strategy at full speed, then with the target; the latency-aware one only with it.
+
+    Raises UnreachableTargetError where not even the latency-aware one could meet it.
+    """
     plain: list[tuple[str, ExitPolicy | None]] = [("no exit", None)]
     if choice.fixed is not None:
         plain.append(("fixed exit", choice.fixed))
@@ -92,10 +104,16 @@ def compare_strategies(
     asked = [(name, policy, None) for name, policy in plain]
     aimed = [*plain, ("latency-aware", choice.forecast)]
     logs, tables = SegmentLogs(), load_technology()
-    rows = []
+    rows: list[StrategyRow] = []
+    hopeless: list[str] = []
     for name, policy, aim in [*asked, *((f"{n}, target", p, target) for n, p in aimed)]:
         strategy = "entropy" if isinstance(policy, EntropyExit) else None
         request = prepare(trace, workload, policy, pad_to, "float32", target=aim, strategy=strategy)
         words = "full depth" if policy is None else policy.words()
-        rows.append(StrategyRow(name, words, play(request, chip, tables, logs).result()))
-    return tuple(rows)
+        try:
+            rows.append(StrategyRow(name, words, play(request, chip, tables, logs).result()))
+        except UnreachableTargetError:
+            if policy is choice.forecast:
+                raise
+            hopeless.append(name)
+    return StrategyComparison(tuple(rows), tuple(hopeless))

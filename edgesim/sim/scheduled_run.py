@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesim.errors import InputError
+from edgesim.errors import UnreachableTargetError
 from edgesim.hw.spec import AcceleratorSpec
 from edgesim.ir.exits import ExitDecision
 from edgesim.ir.latency import LatencyTarget, VoltageSchedule
@@ -116,7 +116,7 @@ class ScheduledSimulator:
         self, num_tokens: NDArray[np.int64], decision: ExitDecision, target: LatencyTarget,
         heads: Sequence[int], targets: NDArray[np.int64],
     ) -> None:  # fmt: skip
-        """InputError where no sentence could end in time even if it left as early as it may."""
+        """UnreachableTargetError where no sentence could end in time, however early it left."""
         fastest = [
             head if decision.checks_entropy or planned == 1
             else head + self._rest(self._last, int(n), int(planned), decision)
@@ -124,7 +124,7 @@ class ScheduledSimulator:
         ]  # fmt: skip
         if (np.array(fastest) > targets).all():
             best = int(np.argmin(np.array(fastest) - targets))
-            raise InputError(
+            raise UnreachableTargetError(
                 f"latency target {target.words()} is below the fastest possible run: "
                 f"{fastest[best] / TICKS_PER_S:.3g} s for {int(num_tokens[best])} tokens on "
                 f"{self.chip.name} at full speed; raise the target or choose a faster chip"

@@ -209,3 +209,22 @@ def test_a_predictor_table_of_another_model_is_refused(
     command = ["run", "minilm-sst2-ee", "--exit-threshold", "0.2", "--predictor", str(table)]
     assert main(command) == 2
     assert "of 4 layers, the model has 6" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("fraction", "left_out"), [("0.25", 2), ("1.5", 0)], ids=["a quarter", "one and a half"]
+)
+def test_strategies_that_cannot_meet_a_target_are_left_out_and_named(
+    fraction: str, left_out: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["strategies", "minilm-sst2-ee", "--latency-target-fraction", fraction]
+    assert main(command) == 0
+    said = capsys.readouterr().out
+    assert said.count("no sentence could end in time, left out") == left_out
+    assert "latency-aware, target |" in said
+
+
+def test_a_target_that_no_strategy_meets_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["strategies", "minilm-sst2-ee", "--latency-target-fraction", "0.1"]
+    assert main(command) == 2
+    assert "below the fastest possible run" in capsys.readouterr().err
