@@ -7,9 +7,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from edgesim.cli.output import json_option, say, write_json
+from edgesim.cli.output import check_output, json_option, say, write_json
 from edgesim.cli.request import asked_chip
-from edgesim.errors import InputError
 
 
 def add_faults(commands: Any) -> None:
@@ -58,8 +57,7 @@ def _faults(chosen: argparse.Namespace) -> None:
     from edgesim.pipeline.faults import FaultConditions, fault_study
     from edgesim.report.faults import fault_text
 
-    if chosen.output and not Path(chosen.output).resolve().parent.is_dir():
-        raise InputError(f"{chosen.output}: its parent folder does not exist")
+    check_output(chosen.output)
     if not chosen.data and not chosen.sentences:
         say(chosen, "no --data or --sentences: running on the model's own demo sentences\n")
     conditions = FaultConditions(

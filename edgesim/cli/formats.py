@@ -7,8 +7,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from edgesim.cli.output import json_option, say, write_json
-from edgesim.errors import InputError
+from edgesim.cli.output import check_output, json_option, say, write_json
 
 
 def add_formats(commands: Any) -> None:
@@ -39,8 +38,7 @@ def _formats(chosen: argparse.Namespace) -> None:
     from edgesim.pipeline.formats import format_study
     from edgesim.report.formats import format_text
 
-    if chosen.output and not Path(chosen.output).resolve().parent.is_dir():
-        raise InputError(f"{chosen.output}: its parent folder does not exist")
+    check_output(chosen.output)
     study = format_study(
         chosen.model, weights_file=Path(chosen.weights) if chosen.weights else None,
         data_dir=Path(chosen.data) if chosen.data else None, widths=tuple(chosen.widths),

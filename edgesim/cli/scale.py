@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from edgesim.cli.output import json_option, say, write_json
+from edgesim.cli.output import check_output, json_option, say, write_json
 from edgesim.cli.request import MODEL_HELP, asked_chip
 from edgesim.errors import InputError
 
@@ -35,8 +35,7 @@ def _scale(chosen: argparse.Namespace) -> None:
     picture = Path(chosen.output) if chosen.output else None
     if picture is not None and picture.suffix != ".png":
         raise InputError(f"-o {picture}: a picture ends in .png")
-    if picture is not None and not picture.parent.is_dir():
-        raise InputError(f"-o {picture}: the folder {picture.parent} does not exist")
+    check_output(chosen.output)
     trace, _ = open_trace(chosen.target)
     lengths = chosen.lengths or [n for n in LENGTHS if n <= trace.max_tokens]
     scale = scale_of_work(trace, asked_chip(chosen.chip, chosen.settings), lengths)

@@ -7,8 +7,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from edgesim.cli.output import json_option, say, write_json
-from edgesim.errors import InputError
+from edgesim.cli.output import check_output, json_option, say, write_json
 
 
 def add_sparsity(commands: Any) -> None:
@@ -45,8 +44,7 @@ def _sparsity(chosen: argparse.Namespace) -> None:
     from edgesim.pipeline import sparsity
     from edgesim.report.sparsity import sparsity_text
 
-    if chosen.output and not Path(chosen.output).resolve().parent.is_dir():
-        raise InputError(f"{chosen.output}: its parent folder does not exist")
+    check_output(chosen.output)
     given = {
         "embedding_fractions": chosen.embeddings, "encoder_fractions": chosen.encoder,
         "methods": chosen.methods,

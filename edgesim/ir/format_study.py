@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
 
-if TYPE_CHECKING:
-    import pandas as pd
+from edgesim.ir.study import Study
 
 
 @dataclass(frozen=True)
@@ -30,7 +27,7 @@ class FormatRow:
 
 
 @dataclass(frozen=True)
-class FormatStudy:
+class FormatStudy(Study):
     """Every row, beside the weights as they are."""
 
     weights: str
@@ -47,19 +44,3 @@ class FormatStudy:
     correct: int | None
     """Right answers of the weights as they are."""
     rows: tuple[FormatRow, ...]
-
-    def to_frame(self) -> pd.DataFrame:
-        """A row per family and width."""
-        import pandas as pd
-
-        frame = pd.DataFrame([asdict(row) for row in self.rows])
-        if self.num_sentences is not None:
-            frame.insert(6, "accuracy", frame.correct / self.num_sentences)
-        return frame
-
-    def to_json(self, command: str | None = None) -> Mapping[str, Any]:
-        """Rows, and under `_meta` how they were made."""
-        meta = {key: value for key, value in asdict(self).items() if key != "rows"}
-        if command is not None:
-            meta["command"] = command
-        return {"_meta": meta, "rows": [asdict(row) for row in self.rows]}

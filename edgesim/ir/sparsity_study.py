@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
 
-if TYPE_CHECKING:
-    import pandas as pd
+from edgesim.ir.study import Study
 
 
 @dataclass(frozen=True)
@@ -33,7 +30,7 @@ class SparsityRow:
 
 
 @dataclass(frozen=True)
-class SparsityStudy:
+class SparsityStudy(Study):
     """Every row, beside the weights as they are."""
 
     weights: str
@@ -48,18 +45,3 @@ class SparsityStudy:
     correct: int
     """Right answers of the weights as they are."""
     rows: tuple[SparsityRow, ...]
-
-    def to_frame(self) -> pd.DataFrame:
-        """A row per part, method and share of zeros, with the accuracy as a fraction."""
-        import pandas as pd
-
-        frame = pd.DataFrame([asdict(row) for row in self.rows])
-        frame.insert(6, "accuracy", frame.correct / self.num_sentences)
-        return frame
-
-    def to_json(self, command: str | None = None) -> Mapping[str, Any]:
-        """Rows, and under `_meta` how they were made."""
-        meta = {key: value for key, value in asdict(self).items() if key != "rows"}
-        if command is not None:
-            meta["command"] = command
-        return {"_meta": meta, "rows": [asdict(row) for row in self.rows]}

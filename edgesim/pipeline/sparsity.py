@@ -35,6 +35,7 @@ def sparsity_study(
         raise InputError(f"{num_steps} steps: at least 1 is needed")
     from edgesim.compress import build, stage_runs
     from edgesim.compress.base import find_base
+    from edgesim.compress.evaluate import correct_answers
     from edgesim.compress.recipe import load_recipe
     from edgesim.compress.sparsity_curve import embedding_rows, encoder_rows
     from edgesim.compress.training import TrainingSet
@@ -57,7 +58,7 @@ def sparsity_study(
             for row in encoder_rows(runs, training, methods, encoder_fractions, num_steps, seed):
                 rows.append(row)
                 bar.update()
-    right = int((runs.logits[:, -1].argmax(axis=-1) == runs.labels).sum())
+    right = int(correct_answers(runs.logits, runs.labels)[:, -1].sum())
     return SparsityStudy(
         weights=source.name, sha256=source.sha256, notes=(_training_note(num_steps), *source.notes),
         text=f"{recipe.task.name} dev", num_sentences=len(runs.labels), correct=right,

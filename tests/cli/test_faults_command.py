@@ -42,7 +42,7 @@ def test_it_prints_a_row_per_mask_medium_and_writes_data_and_picture(
         (["--chip", "tx2-maxn"], "accelerator"),
         (["--data", "/nowhere"], "no such file"),
         (["--exit-threshold", "nan"], "threshold"),
-        (["-o", "/nowhere/at/all"], "parent folder"),
+        (["-o", "/nowhere/at/all"], "does not exist"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_2(

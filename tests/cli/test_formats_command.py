@@ -32,7 +32,7 @@ def test_it_writes_a_table_of_a_file_of_weights(
         (["--widths", "1"], "3 to 16"),
         (["--weights", "absent.safetensors"], "no readable safetensors"),
         (["absent.safetensors"], "no readable safetensors"),
-        (["-o", "/nowhere/at/all"], "parent folder"),
+        (["-o", "/nowhere/at/all"], "does not exist"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_2(

@@ -16,7 +16,7 @@ from edgesim.cli import main
         (["--embeddings", "-0.1"], "share of zeros -0.1"),
         (["--steps", "0"], "0 steps: at least 1"),
         ([], "no readable safetensors file"),
-        (["-o", "no/such/folder"], "its parent folder does not exist"),
+        (["-o", "no/such/folder"], "the folder no/such does not exist"),
     ],
 )
 def test_bad_input_is_one_line(
