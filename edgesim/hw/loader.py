@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from edgesim.errors import ChipError
 from edgesim.hw.consistency import consistency_faults, readable_parts
+from edgesim.hw.sections import KnownSections
 from edgesim.hw.spec import CHIP_KINDS, AcceleratorSpec, Chip
 from edgesim.paths import data_folder, data_names, data_path
 from edgesim.placed_yaml import MOST_SHOWN, Place, read_placed
@@ -43,18 +44,25 @@ def load_chip(name: str | Path, overrides: Mapping[str, Any] | None = None) -> C
 
 
 class ChipTemplate:
-    """A chip file that is read once and gives many chips; raises what `load_chip` raises."""
+    """A chip file that is read once and gives many chips; raises what `load_chip` raises.
+
+    Chips whose overrides within a section are the same share that section.
+    """
 
     def __init__(self, name: str | Path) -> None:
         self.path = _chip_path(name)
         self._source = _read(self.path, ())
+        self._sections = KnownSections()
 
     def chip(self, overrides: Mapping[str, Any]) -> Chip:
         """The chip with overrides by dotted path applied."""
+        known = self._sections.chip(overrides)
+        if known is not None:
+            return known
         source, faults = self._overridden(overrides)
         if faults:
             raise ChipError("\n".join(faults))
-        return _validate(source, self.path)
+        return self._sections.shared(overrides, _validate(source, self.path))
 
     def content(self, overrides: Mapping[str, Any]) -> dict[str, Any]:
         """The file's values with overrides applied, unchecked: what a faulty chip is known by."""

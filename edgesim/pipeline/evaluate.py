@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -78,7 +78,7 @@ class RunOptions:
         """As JSON values; an infinite threshold in words."""
         threshold = self.exit_threshold
         infinite = threshold is not None and math.isinf(threshold)
-        return {**asdict(self), "exit_threshold": "inf" if infinite else threshold}
+        return {**vars(self), "exit_threshold": "inf" if infinite else threshold}
 
     def policy(self) -> ExitPolicy | None:
         """The exit policy; InputError for a threshold beside an exit layer."""

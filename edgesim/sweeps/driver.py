@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,10 @@ from edgesim.sweeps.plan import Job, Planner, make_sources
 from edgesim.sweeps.pools import Pool, open_pool
 from edgesim.sweeps.runner import OpenPoint, Runner, Task
 from edgesim.sweeps.sampling import choices
+from edgesim.sweeps.shares import Shares
 from edgesim.sweeps.space import Space
 from edgesim.sweeps.store import Outcome, Store, SweepRecord
 from edgesim.tech import Technology
-
-PLANNED_POINTS = 64
-"""Points that are planned and looked up in the store at a time."""
 
 
 class SweepInterrupted(KeyboardInterrupt):
@@ -52,9 +50,12 @@ def sweep(
     """
     try:
         design = design_of(_space(space))
-        with tempfile.TemporaryDirectory(prefix="edgesim-sweep-") as folder:
+        with (
+            open_pool(executor, workers, dask) as pool,
+            tempfile.TemporaryDirectory(prefix="edgesim-sweep-") as folder,
+        ):
             sources = make_sources(design, trace, workload, technology, reuse, Path(folder))
-            with open_pool(executor, workers, dask) as pool, Store(store or ":memory:") as opened:
+            with Store(store or ":memory:") as opened:
                 return _Sweep(design, Planner(design, sources), opened, pool).result()
     except SweepInterrupted:
         raise
@@ -110,7 +111,8 @@ class _Sweep:
     def evaluate(self, wanted: Sequence[Choice]) -> list[Outcome]:
         """Outcomes of choices in order; only points that the store lacks are computed."""
         work = _Work(self, wanted)
-        Runner(self.pool, work.done).run(work.open_points())
+        shares = Shares(self.planner.groups(wanted), len(self.pool.lanes), work.open_points)
+        Runner(self.pool, work.done).run(shares.next)
         self.positions += len(wanted)
         return [work.known[key] for key in work.keys]
 
@@ -154,24 +156,24 @@ class _Work:
         self.known: dict[str, Outcome] = {}
         self.open_jobs: dict[str, Job] = {}
 
-    def open_points(self) -> Iterator[OpenPoint]:
+    def open_points(self, places: Sequence[int]) -> list[OpenPoint]:
         """Points that must be computed; those that the store has or no chip can be are noted."""
-        places = self.sweep.planner.order(self.wanted)
-        for begin in range(0, len(places), PLANNED_POINTS):
-            jobs = self._plan(places[begin : begin + PLANNED_POINTS])
-            new = {job.key: job for job in jobs if job.key not in self.known}
-            impossible = [
-                job.outcome("infeasible", job.reason, {}, 0.0)
-                for job in new.values()
-                if job.chip is None
-            ]
-            if impossible:
-                self.sweep.note(impossible)
-                self.known |= {outcome.key: outcome for outcome in impossible}
-            for key, job in new.items():
-                if job.chip is not None and key not in self.open_jobs:
-                    self.open_jobs[key] = job
-                    yield OpenPoint(key, job.source, job.chip, job.point.options)
+        jobs = self._plan(places)
+        new = {job.key: job for job in jobs if job.key not in self.known}
+        impossible = [
+            job.outcome("infeasible", job.reason, {}, 0.0)
+            for job in new.values()
+            if job.chip is None
+        ]
+        if impossible:
+            self.sweep.note(impossible)
+            self.known |= {outcome.key: outcome for outcome in impossible}
+        points = []
+        for key, job in new.items():
+            if job.chip is not None and key not in self.open_jobs:
+                self.open_jobs[key] = job
+                points.append(OpenPoint(key, job.source, job.chip, job.point.options))
+        return points
 
     def _plan(self, places: Sequence[int]) -> list[Job]:
         """Jobs of some choices, entered in the store; what it knows of them is taken."""

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from edgesim.errors import ChipError, InputError
-from edgesim.hw.spec import Chip, chip_content
+from edgesim.hw.spec import Chip
 from edgesim.ir.optrace import OpTrace
 from edgesim.ir.trace_file import trace_hash
 from edgesim.ir.workload import Workload
 from edgesim.pipeline.models import find_model
+from edgesim.sweeps.chip_hash import ChipHashes
 from edgesim.sweeps.code_version import code_version
 from edgesim.sweeps.design import Choice, Design, Point
 from edgesim.sweeps.job import Source, write_source
@@ -51,13 +52,17 @@ class Planner:
         self.design = design
         self.sources = sources
         self._chips: dict[str, tuple[Chip | None, str, str]] = {}
+        self._hashes = ChipHashes()
 
-    def order(self, choices: Sequence[Choice]) -> list[int]:
-        """Places of the choices, those of one chip and model next to each other."""
+    def groups(self, choices: Sequence[Choice]) -> list[list[int]]:
+        """Places of the choices by chip and model, like ones next to each other.
+
+        The first axis changes slowest, as in a grid, so that neighbours share most.
+        """
         groups: dict[str, list[int]] = {}
         for place, choice in enumerate(choices):
             groups.setdefault(_text(self.design.chip_part(choice)), []).append(place)
-        return [place for group in groups.values() for place in group]
+        return [groups[text] for text in sorted(groups)]
 
     def job(self, choice: Choice) -> Job:
         """The job of a choice; different choices may share a key."""
@@ -84,7 +89,7 @@ class Planner:
                 content = _hash(template.content(point.overrides))
                 self._chips[asked] = None, content, _without_places(str(error))
             else:
-                self._chips[asked] = chip, _hash(chip_content(chip)), ""
+                self._chips[asked] = chip, self._hashes.of(chip), ""
         return self._chips[asked]
 
 
@@ -124,8 +129,7 @@ def _without_places(text: str) -> str:
     return "; ".join(line for line in text.splitlines() if line)
 
 
-def _text(content: Any) -> str:
-    return json.dumps(content, sort_keys=True, default=str)
+_text = json.JSONEncoder(sort_keys=True, default=str).encode
 
 
 def _hash(content: Any) -> str:

@@ -7,9 +7,10 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnContext, SpawnProcess
 from types import ModuleType
@@ -17,6 +18,7 @@ from typing import Any
 
 from edgesim.errors import InputError
 from edgesim.sweeps.job import Source
+from edgesim.sweeps.worker_start import load_kernels
 
 KINDS = ("process", "serial")
 STOP_SECONDS = 5.0
@@ -72,37 +74,51 @@ def _interrupts_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+@dataclass(eq=False)
+class Lane:
+    """An executor of a pool; a process pool has one for each worker, so that each keeps its own."""
+
+    executor: Executor
+    workers: int
+    """Tasks that it runs at a time."""
+
+
 class Pool:
-    """An executor with how to send it a source, and how to make it anew when it breaks."""
+    """Executors with how to send them a source, and how to make one anew when it breaks."""
 
     def __init__(
-        self, make: Callable[[], Executor], workers: int, *, owned: bool,
+        self, make: Callable[[], Executor], workers: int, *, lanes: int = 1, owned: bool,
         send: Callable[[Source], Any] = lambda source: source,
     ) -> None:  # fmt: skip
         self._make = make
-        self.executor = make()
-        self.workers = workers
+        self.lanes = [Lane(make(), workers // lanes) for _ in range(lanes)]
         self.owned = owned
-        """Whether the sweep may stop the executor and start another."""
+        """Whether the sweep may stop the executors and start others."""
         self.send = send
 
-    def renew(self) -> bool:
+    def renew(self, lane: Lane) -> bool:
         """Replace a broken executor; False where it is not ours."""
         if not self.owned:
             return False
-        self.stop()
-        self.executor = self._make()
+        _stop([lane.executor])
+        lane.executor = self._make()
         return True
 
     def stop(self) -> None:
-        """End the executor now, with what its workers are doing."""
-        if not self.owned:
-            return
-        processes = list((getattr(self.executor, "_processes", None) or {}).values())
-        manager = getattr(self.executor, "_executor_manager_thread", None)
-        self.executor.shutdown(wait=False, cancel_futures=True)
+        """End the executors now, with what their workers are doing."""
+        if self.owned:
+            _stop([lane.executor for lane in self.lanes])
+
+
+def _stop(executors: Sequence[Executor]) -> None:
+    managers = []
+    for executor in executors:
+        processes = list((getattr(executor, "_processes", None) or {}).values())
+        managers.append(getattr(executor, "_executor_manager_thread", None))
+        executor.shutdown(wait=False, cancel_futures=True)
         for process in processes:
             process.terminate()
+    for manager in managers:
         if manager is not None:
             manager.join(STOP_SECONDS)
 
@@ -125,18 +141,22 @@ def open_pool(
         raise InputError(
             f"executor: got {executor!r}; {', '.join(KINDS)}, or any concurrent.futures.Executor"
         )
-    count = 1 if executor == "serial" else workers or os.cpu_count() or 1
-    pool = Pool(
-        SerialExecutor if executor == "serial" else lambda: _processes(count), count, owned=True
-    )
+    if executor == "serial":
+        pool = Pool(SerialExecutor, 1, owned=True)
+    else:
+        count = workers or os.cpu_count() or 1
+        pool = Pool(_worker_process, count, lanes=count, owned=True)
     try:
         yield pool
     finally:
         pool.stop()
 
 
-def _processes(count: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(count, mp_context=_CleanContext(), initializer=_begin_worker)
+def _worker_process() -> ProcessPoolExecutor:
+    """A process of its own that starts at once, while the sweep is still planned."""
+    executor = ProcessPoolExecutor(1, mp_context=_CleanContext(), initializer=_begin_worker)
+    executor.submit(load_kernels)
+    return executor
 
 
 def _begin_worker() -> None:

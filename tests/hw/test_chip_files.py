@@ -5,12 +5,13 @@ Named `edgebert-n16` for the tests of overrides; the tests of files write their 
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
 
 from edgesim.errors import ChipError, EdgesimError, InputError
-from edgesim.hw.loader import chip_names, load_chip
+from edgesim.hw.loader import ChipTemplate, chip_names, load_chip
 from edgesim.hw.spec import AcceleratorSpec, chip_content
 
 BASE = "edgebert-n16"
@@ -163,6 +164,35 @@ def test_overrides_leave_the_shipped_chip_as_it_was() -> None:
     before = chip_content(load_chip(BASE))
     load_chip(BASE, {"pu.vector_size": 8, "storage.reram.capacity": "8 MiB"})
     assert chip_content(load_chip(BASE)) == before
+
+
+def test_chips_that_share_sections_are_those_that_are_loaded_alone() -> None:
+    template = ChipTemplate(BASE)
+    sizes, media = (4, 8, 16), (["reram_slc", "lpddr4"], ["lpddr4"])
+    for _ in range(2):
+        for size, medium, area in itertools.product(sizes, media, ("32 KiB", "64 KiB")):
+            overrides = {
+                "pu.vector_size": size, "placement.embedding_weight": medium,
+                "buffers.auxiliary": area,
+            }  # fmt: skip
+            assert template.chip(overrides) == load_chip(BASE, overrides)
+    assert template.chip({"pu.vector_size": 8}).pu is template.chip({"pu.vector_size": 8}).pu
+
+
+def test_faults_between_shared_sections_are_found() -> None:
+    template = ChipTemplate(BASE)
+    small = {"buffers.operand0.data": "2 KiB"}
+    template.chip({**small, "pu.vector_size": 16})
+    template.chip({"pu.vector_size": 64})
+    with pytest.raises(ChipError, match="2048 B hold no two 64 × 64 tiles"):
+        template.chip({**small, "pu.vector_size": 64})
+
+
+def test_sizes_that_follow_from_an_artifact_are_not_shared() -> None:
+    template = ChipTemplate("edgebert-hls")
+    for size in (8, 16, 8):
+        overrides = {"pu.vector_size": size}
+        assert template.chip(overrides) == load_chip("edgebert-hls", overrides)
 
 
 def test_a_cycle_of_extends_is_shown_and_ends(tmp_path: Path) -> None:

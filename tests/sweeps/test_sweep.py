@@ -17,7 +17,7 @@ from edgesim.hw.loader import load_chip
 from edgesim.ir.optrace import OpTrace
 from edgesim.ir.workload import Workload
 from edgesim.pipeline.evaluate import RunOptions
-from edgesim.sweeps import driver, runner
+from edgesim.sweeps import runner, shares
 from edgesim.sweeps.driver import SweepInterrupted
 from edgesim.sweeps.job import Source, Verdict, evaluate_points, loaded_modules
 from edgesim.sweeps.outcome import stored_result
@@ -138,7 +138,7 @@ def test_workers_load_no_torch_and_do_not_run_the_script_again(tmp_path: Path) -
         "from edgesim.sweeps.pools import open_pool\n"
         "from edgesim.sweeps.job import loaded_modules\n"
         "with open_pool('process', 1) as pool:\n"
-        "    found = pool.executor.submit(loaded_modules).result()\n"
+        "    found = pool.lanes[0].executor.submit(loaded_modules).result()\n"
         "print('torch' in found, 'matplotlib' in found, 'edgesim' in found)\n"
     )
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
@@ -163,7 +163,7 @@ def test_points_of_a_dying_worker_are_retried_and_only_the_guilty_one_fails(
     with open_pool("process", 1) as pool:
         Runner(
             pool, lambda task, verdicts: found.update(zip(task.keys, verdicts, strict=True))
-        ).run(points)
+        ).run(lambda lane: points.pop(0) if points else None)
     assert {key for key, verdict in found.items() if verdict.status == "failed"} == {"0.5"}
     assert found["0.5"].reason == "its worker process died, twice"
     assert len(found) == 8
@@ -234,7 +234,7 @@ def test_the_first_tasks_hold_one_point_and_later_ones_what_fits_their_time(
     chip, source = load_chip("edgebert-n16"), Source("s")
     points = (OpenPoint(f"{i}", source, chip, RunOptions()) for i in range(100))
     with open_pool("serial") as pool:
-        Runner(pool, lambda task, verdicts: None).run(points)
+        Runner(pool, lambda task, verdicts: None).run(lambda lane: next(points, None))
     assert sizes[:2] == [1, 1]
     assert max(sizes) == round(runner.TASK_SECONDS / 0.01)
     assert sum(sizes) == 100
@@ -246,7 +246,7 @@ def test_what_an_interrupted_sweep_has_not_come_to_is_missing(
     def interrupted(source: Source, points: Any) -> list[Verdict]:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(driver, "PLANNED_POINTS", 4)
+    monkeypatch.setattr(shares, "PLANNED_POINTS", 4)
     store = tmp_path / "s.db"
     with monkeypatch.context() as patch:
         patch.setattr(runner, "evaluate_points", interrupted)

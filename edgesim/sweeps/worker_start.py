@@ -1,0 +1,32 @@
+"""What a worker process does before its first point, while the sweep is still planned."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from edgesim.mapping.stored import packed_column_tiles
+
+
+def load_kernels() -> None:
+    """Start numba and load a first kernel, which takes most of a first point's time."""
+    with _scipy_hidden():
+        packed_column_tiles(np.zeros(8, dtype=np.uint8), 8, 8, 8)
+
+
+@contextmanager
+def _scipy_hidden() -> Iterator[None]:
+    """Keep numba from loading SciPy, a fifth of a second, for linear algebra no kernel has."""
+    name = "scipy"
+    before = sys.modules.get(name)
+    sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if before is None:
+            del sys.modules[name]
+        else:
+            sys.modules[name] = before
