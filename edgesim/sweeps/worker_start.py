@@ -6,15 +6,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import numpy as np
-
-from edgesim.mapping.stored import packed_column_tiles
+from edgesim.pipeline.evaluate import start_kernels
 
 
 def load_kernels() -> None:
-    """Start numba and load a first kernel, which takes most of a first point's time."""
+    """Start numba, which takes most of a first point's time."""
     with _scipy_hidden():
-        packed_column_tiles(np.zeros(8, dtype=np.uint8), 8, 8, 8)
+        start_kernels()
 
 
 @contextmanager
