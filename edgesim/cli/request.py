@@ -81,7 +81,8 @@ def request_of_strategies(parser: argparse.ArgumentParser) -> None:
     target_options(parser)
 
 
-def target_options(parser: argparse.ArgumentParser) -> None:
+def speed_options(parser: argparse.ArgumentParser) -> None:
+    """The latency target alone."""
     target = parser.add_mutually_exclusive_group()
     target.add_argument(
         "--latency-target", metavar="S", help="seconds, or with a unit such as 50ms: slow down "
@@ -91,6 +92,11 @@ def target_options(parser: argparse.ArgumentParser) -> None:
         "--latency-target-fraction", type=float, metavar="F",
         help="the same, as a fraction of each sentence's full-depth, full-speed time",
     )  # fmt: skip
+
+
+def target_options(parser: argparse.ArgumentParser) -> None:
+    """A latency target and how sentences are forecast."""
+    speed_options(parser)
     parser.add_argument(
         "--predictor", metavar="TABLE.csv",
         help="layer-1 entropy and forecasts of layers 2 on; default: the model's own",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,11 @@ from edgesim.errors import InputError
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+RAW_COLUMNS = ("source", "label", "mark", "sentence")
+"""Columns of CoLA as published (Warstadt et al., 2019), which has no header."""
+MARKS = frozenset("*?")
+"""What the authors of a source put before a sentence that is not acceptable, or may not be."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +41,12 @@ class LabelledText:
 
 
 def read_tsv(path: Path) -> LabelledText:
-    """Read a TSV with a header that names a `sentence` column and, optionally, a `label` one.
+    """Read the sentences and labels of a TSV file.
 
-    Raises InputError for a missing or empty file, a missing column, an empty sentence or a label
-    that is not a non-negative integer, naming file and line.
+    Its header names a column `sentence` and, optionally, a column `label`. A file whose first line
+    is a row of CoLA as published is read as that: four columns without a header, RAW_COLUMNS.
+    Raises InputError for a missing or empty file, a missing column, an empty sentence, a label
+    that is not a non-negative integer or a mark that is none, naming file and line.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file; expected a TSV with the header sentence<TAB>label")
@@ -48,19 +55,41 @@ def read_tsv(path: Path) -> LabelledText:
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from None
     rows = list(csv.reader(text.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE))
-    if not rows or "sentence" not in rows[0]:
-        raise InputError(f"{path}:1: the header must name a column 'sentence' (and 'label')")
-    header = rows[0]
-    column = header.index("sentence")
-    label_column = header.index("label") if "label" in header else None
+    raw = bool(rows) and _is_raw(rows[0])
+    columns = RAW_COLUMNS if raw else tuple(rows[0]) if rows else ()
+    if "sentence" not in columns:
+        raise InputError(
+            f"{path}:1: the header must name a column 'sentence' (and 'label'); without a header "
+            f"only CoLA's four columns are read ({', '.join(RAW_COLUMNS)})"
+        )
+    start = 1 if raw else 2
+    return _labelled_rows(path, columns, enumerate(rows[start - 1 :], start), raw)
+
+
+def _is_raw(row: Sequence[str]) -> bool:
+    """Whether a line is a row of CoLA as published: source, 0 or 1, the author's mark, sentence."""
+    return len(row) == len(RAW_COLUMNS) and row[1] in ("0", "1") and not set(row[2].strip()) - MARKS
+
+
+def _labelled_rows(
+    path: Path, columns: Sequence[str], rows: Iterable[tuple[int, list[str]]], raw: bool
+) -> LabelledText:
+    column = columns.index("sentence")
+    label_column = columns.index("label") if "label" in columns else None
     sentences, labels = [], []
-    for number, row in enumerate(rows[1:], start=2):
+    for number, row in rows:
         if not row:
             continue
-        if len(row) != len(header):
-            raise InputError(f"{path}:{number}: {len(row)} columns, the header has {len(header)}")
+        if len(row) != len(columns):
+            whole = "a row of CoLA" if raw else "the header"
+            raise InputError(f"{path}:{number}: {len(row)} columns, {whole} has {len(columns)}")
         if not row[column].strip():
             raise InputError(f"{path}:{number}: the sentence is empty")
+        if raw and not _is_raw(row):
+            raise InputError(
+                f"{path}:{number}: label {row[1]!r} and mark {row[2]!r}; in CoLA's columns "
+                f"({', '.join(columns)}) the label is 0 or 1 and a mark consists of * and ?"
+            )
         if label_column is not None:
             if not row[label_column].strip().isdigit():
                 raise InputError(f"{path}:{number}: label {row[label_column]!r} is not 0, 1, …")

@@ -29,6 +29,10 @@ class AblationRow:
     energy_j: float
     energy_factor: float
     """Energy of the row before over that of this one."""
+    scaled_accuracy: float
+    """With voltage scaling: forecast exits may answer otherwise than `accuracy`."""
+    scaled_latency_s: float
+    scaled_energy_j: float
 
 
 @dataclass(frozen=True)
@@ -39,17 +43,25 @@ class Ablation:
     chip: str
     number_format: str
     num_sentences: int
+    latency_target: str
+    """What voltage scaling may use up, in words."""
     rows: tuple[AblationRow, ...]
 
     @property
     def energy_ratio(self) -> float:
-        """Energy of the first row over that of the last."""
+        """Energy of the first row over that of the last, both at nominal speed."""
         return self.rows[0].energy_j / self.rows[-1].energy_j
+
+    @property
+    def scaled_energy_ratio(self) -> float:
+        """Energy of the first row at nominal speed over that of the last with voltage scaling."""
+        return self.rows[0].energy_j / self.rows[-1].scaled_energy_j
 
     def to_json(self) -> dict[str, Any]:
         """The table as JSON values."""
         return {
             "model": self.model, "chip": self.chip, "format": self.number_format,
-            "num_sentences": self.num_sentences, "energy_ratio": self.energy_ratio,
+            "num_sentences": self.num_sentences, "latency_target": self.latency_target,
+            "energy_ratio": self.energy_ratio, "scaled_energy_ratio": self.scaled_energy_ratio,
             "rows": [asdict(row) for row in self.rows],
         }  # fmt: skip

@@ -17,6 +17,7 @@ from edgesim.errors import InputError
 from edgesim.hw.spec import Chip
 from edgesim.ir.ablation import Ablation, AblationRow
 from edgesim.ir.exits import EntropyExit
+from edgesim.ir.latency import LatencyTarget
 from edgesim.ir.ops import AttentionScores
 from edgesim.ir.optrace import OpTrace
 from edgesim.ir.trace_file import load_trace, save_trace
@@ -29,13 +30,19 @@ FOLDER = "ablation"
 ROWS_FILE = "rows.json"
 SCHEMA_VERSION = 1
 FLOAT32_BYTES = 4
+FULL_DEPTH_TIME = LatencyTarget(fraction=1.0)
+"""No sentence later than the same model without early exit."""
 
 
-def ablate(model: str | Path, chip: Chip, exit_threshold: float | None = None) -> Ablation:
+def ablate(
+    model: str | Path, chip: Chip, exit_threshold: float | None = None,
+    target: LatencyTarget = FULL_DEPTH_TIME,
+) -> Ablation:  # fmt: skip
     """Simulate every stored row; the last one is the final model with early exit.
 
-    `exit_threshold` in nats defaults to the model's own for one point of loss. Raises InputError
-    when the folder holds no ablation.
+    Each row runs at nominal speed, and with voltage scaling within `target`; a fraction is one of
+    the row's own full-depth, full-speed time. `exit_threshold` in nats defaults to the model's own
+    for one point of loss. Raises InputError when the folder holds no ablation.
     """
     source = find_model(model)
     stored = _load_rows(source.path)
@@ -49,10 +56,16 @@ def ablate(model: str | Path, chip: Chip, exit_threshold: float | None = None) -
         first = trace if first is None else first
         policy = None if threshold is None else EntropyExit(threshold)
         result = simulate(trace, chip, workload=workload, exit_policy=policy)
+        scaled = simulate(
+            trace, chip, workload=workload, exit_policy=policy,
+            latency_target_s=target.seconds, latency_target_fraction=target.fraction,
+        )  # fmt: skip
         before = rows[-1].energy_j if rows else None
         figures = _trace_figures(trace, first, int(workload.num_tokens.max()))
         assert result.energy_j is not None
         assert result.accuracy is not None
+        assert scaled.energy_j is not None
+        assert scaled.accuracy is not None
         energy_j = result.energy_j.value
         rows.append(
             AblationRow(
@@ -61,10 +74,14 @@ def ablate(model: str | Path, chip: Chip, exit_threshold: float | None = None) -
                 accuracy_in_format=None if threshold is not None else entry["accuracy_in_format"],
                 average_exit_layer=result.average_exit_layer or float(trace.num_layers),
                 latency_s=result.latency_s.value, energy_j=energy_j,
-                energy_factor=1.0 if before is None else before / energy_j, **figures,
+                energy_factor=1.0 if before is None else before / energy_j,
+                scaled_accuracy=scaled.accuracy, scaled_latency_s=scaled.latency_s.value,
+                scaled_energy_j=scaled.energy_j.value, **figures,
             )
         )  # fmt: skip
-    return Ablation(source.name, chip.name, stored["format"], len(workload), tuple(rows))
+    return Ablation(
+        source.name, chip.name, stored["format"], len(workload), target.words(), tuple(rows)
+    )
 
 
 def _with_exit(

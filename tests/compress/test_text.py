@@ -33,6 +33,36 @@ def test_columns_may_stand_in_another_order_and_labels_may_be_missing(tmp_path: 
     assert text.labels is None
 
 
+def test_cola_as_published_is_read_without_a_header(tmp_path: Path) -> None:
+    content = "gj04\t1\t\tThey drank.\ngj04\t0\t?*\tThey drank the pub.\ncj99\t1\t \tWho left?"
+    text = read_tsv(write(tmp_path / "t.tsv", content))
+    assert text.sentences == ("They drank.", "They drank the pub.", "Who left?")
+    assert text.labels is not None
+    assert text.labels.tolist() == [1, 0, 1]
+
+
+def test_a_first_line_that_is_no_row_of_cola_is_taken_for_a_header(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"t\.tsv:1: the header must name a column 'sentence'"):
+        read_tsv(write(tmp_path / "t.tsv", "index\tsentence1\tsentence2\tlabel\n0\ta\tb\t1\n"))
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("gj04\t1\tHe left.", r":2: 3 columns, a row of CoLA has 4"),
+        ("gj04\tyes\t\tHe left.", r":2: label 'yes' and mark ''"),
+        ("gj04\t2\t\tHe left.", r":2: label '2' and mark ''"),
+        ("gj04\t0\tbad\tHe left.", r":2: label '0' and mark 'bad'"),
+        ("gj04\t1\t\t ", r":2: the sentence is empty"),
+    ],
+)
+def test_a_malformed_row_of_cola_is_refused_by_line(
+    tmp_path: Path, line: str, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        read_tsv(write(tmp_path / "t.tsv", f"gj04\t1\t\tThey drank.\n{line}\n"))
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

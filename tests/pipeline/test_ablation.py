@@ -34,6 +34,18 @@ def test_the_full_recipe_takes_at_most_a_third_and_a_half_of_the_dense_energy(
     assert product == pytest.approx(table.energy_ratio, rel=1e-9)
 
 
+def test_voltage_scaling_within_the_full_depth_time_saves_only_where_sentences_leave_early(
+    table: Ablation,
+) -> None:
+    *full_depth, last = table.rows
+    for row in full_depth:
+        assert row.scaled_energy_j == pytest.approx(row.energy_j, rel=1e-3)
+        assert row.scaled_accuracy == row.accuracy
+    assert table.scaled_energy_ratio >= 5
+    assert last.latency_s < last.scaled_latency_s < full_depth[-1].latency_s
+    assert last.scaled_accuracy >= full_depth[-1].accuracy - 0.01
+
+
 def test_the_rows_run_from_dense_at_full_depth_to_early_exit(table: Ablation) -> None:
     first, *_, full, last = table.rows
     assert first.adds == "dense"
@@ -60,6 +72,7 @@ def test_the_text_holds_a_line_per_row(table: Ablation) -> None:
     for row in table.rows:
         assert row.adds in text
     assert f"{table.energy_ratio:.2f}x less" in text
+    assert f"{table.scaled_energy_ratio:.2f}x less with voltage scaling" in text
 
 
 def test_a_model_without_ablation_says_how_to_make_one(capsys: pytest.CaptureFixture[str]) -> None:
@@ -73,6 +86,18 @@ def test_a_model_without_ablation_says_how_to_make_one(capsys: pytest.CaptureFix
 def test_half_of_what_a_new_ablation_needs_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ablate", "minilm-sst2-edgebert", "--work", "w"]) == 2
     assert "--work DIR and --data DIR belong together" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "target", [["--latency-target", "soon"], ["--latency-target-fraction", "0.01"]]
+)
+def test_a_latency_target_that_cannot_be_is_one_line(
+    target: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["ablate", "minilm-sst2-edgebert", *target]) == 2
+    error = capsys.readouterr().err
+    assert "soon" in error or "latency target" in error
+    assert error.count("\n") == 1
 
 
 def test_an_ablation_of_another_schema_is_refused(tmp_path: Path) -> None:
