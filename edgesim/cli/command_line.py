@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from edgesim.cli import chips, faults, formats, models, report, run, scale, sweeps, validation
 from edgesim.cli.ablate import add_ablate
 from edgesim.cli.duty import add_duty
+from edgesim.cli.exit_training import add_exits
 from edgesim.cli.numerics import add_calibrate, add_numerics
 from edgesim.cli.output import check_output, check_writable
 from edgesim.cli.power_on import add_power_on
@@ -20,7 +21,7 @@ COMMANDS = (
     run.add_demo, models.add_lower, models.add_record, run.add_run, run.add_compare,
     add_strategies, models.add_predictor, add_power_on, add_duty,
     scale.add_scale, sweeps.add_sweep, sweeps.add_pareto, sweeps.add_store, report.add_report,
-    models.add_compress, add_ablate, add_sparsity,
+    models.add_compress, add_ablate, add_sparsity, add_exits,
     models.add_evaluate, formats.add_formats, faults.add_faults, validation.add_validate,
     chips.add_chip,
     add_calibrate, add_numerics,

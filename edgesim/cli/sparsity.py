@@ -18,10 +18,14 @@ def add_sparsity(commands: Any) -> None:
         "model", nargs="?", default="minilm-sst2-ee",
         help="a zoo folder or name of a shipped model, for its recipe",
     )  # fmt: skip
-    parser.add_argument(
-        "--weights", metavar="FILE", required=True,
+    start = parser.add_mutually_exclusive_group(required=True)
+    start.add_argument(
+        "--weights", metavar="FILE",
         help="the stage to prune, such as build/compress/NAME/dense.safetensors",
     )  # fmt: skip
+    start.add_argument(
+        "--from-base", action="store_true", help="start from the pretrained base; encoder alone"
+    )
     parser.add_argument("--data", metavar="DIR", required=True, help="DIR/TASK/{train,dev}.tsv")
     parser.add_argument(
         "--embeddings", nargs="*", type=float, metavar="FRACTION", help="of the word table"
@@ -31,6 +35,14 @@ def add_sparsity(commands: Any) -> None:
     )
     parser.add_argument("--methods", nargs="+", choices=["magnitude", "movement"])
     parser.add_argument("--steps", type=int, default=150, metavar="N", help="of training, a row")
+    parser.add_argument("--batch", type=int, default=64, metavar="N", help="rows of a step")
+    parser.add_argument(
+        "--schedule", nargs=2, type=float, default=(0.05, 0.7), metavar=("START", "END"),
+        help="shares of the steps between which zeros grow (default 0.05 0.7)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--work", metavar="DIR", help="keep finished rows and checkpoints there; resumes"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--base", metavar="DIR", help="folder of the recipe's base model")
     parser.add_argument(
@@ -50,8 +62,10 @@ def _sparsity(chosen: argparse.Namespace) -> None:
         "methods": chosen.methods,
     }  # fmt: skip
     study = sparsity.sparsity_study(
-        chosen.model, Path(chosen.weights), Path(chosen.data), num_steps=chosen.steps,
-        seed=chosen.seed, base_dir=Path(chosen.base) if chosen.base else None,
+        chosen.model, Path(chosen.weights) if chosen.weights else None, Path(chosen.data),
+        num_steps=chosen.steps, seed=chosen.seed, batch_size=chosen.batch,
+        schedule=tuple(chosen.schedule), base_dir=Path(chosen.base) if chosen.base else None,
+        work_dir=Path(chosen.work) if chosen.work else None,
         **{name: tuple(value) for name, value in given.items() if value is not None},
     )  # fmt: skip
     say(chosen, sparsity_text(study))
@@ -67,9 +81,13 @@ def _sparsity(chosen: argparse.Namespace) -> None:
 def _command(chosen: argparse.Namespace) -> str:
     """The command that makes the study again; folders of this machine stand as WORK and DIR."""
     words = ["edgesim", "sparsity", chosen.model]
-    words += ["--weights", f"WORK/{Path(chosen.weights).name}", "--data", "DIR"]
+    weights = chosen.weights and f"WORK/{Path(chosen.weights).name}"
+    words += ["--weights", weights] if weights else ["--from-base"]
+    words += ["--data", "DIR"]
     for name in ("embeddings", "encoder", "methods"):
         values = getattr(chosen, name)
         if values is not None:
             words += [f"--{name}", *map(str, values)]
-    return shlex.join([*words, "--steps", str(chosen.steps), "--seed", str(chosen.seed)])
+    words += ["--steps", str(chosen.steps), "--batch", str(chosen.batch)]
+    words += ["--schedule", *map(str, chosen.schedule)]
+    return shlex.join([*words, "--seed", str(chosen.seed)])

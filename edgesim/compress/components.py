@@ -169,6 +169,13 @@ class ExitComponent(Component):
         self.weight = layer_weights(len(model.ramps))
         self.first_ramp_step = round(exits.ramp_start * num_steps)
 
+    def groups(self) -> Groups:
+        rate = self.settings.ramp_learning_rate
+        if self.settings.mode == "joint" or rate is None:
+            return []
+        others = [p for ramp in list(self.model.ramps)[:-1] for p in ramp.parameters()]
+        return [{"params": others, "lr": rate}]
+
     def before_step(self, step: int) -> None:
         if self.settings.mode == "joint":
             return

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
-import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,17 +13,12 @@ from numpy.typing import NDArray
 from edgesim.compress.altered_weights import WORD_TABLE, SentenceRuns
 from edgesim.compress.evaluate import correct_answers, paired_difference
 from edgesim.compress.multi_exit import MultiExitClassifier
-from edgesim.compress.pruning import encoder_zero_fraction, magnitude_mask
+from edgesim.compress.pruning import magnitude_mask
 from edgesim.compress.recipe import Stage
-from edgesim.compress.record import unpadded_logits
+from edgesim.compress.short_runs import short_run, steps_stage
 from edgesim.compress.steps import Prune
-from edgesim.compress.training import StageRun, TrainingSet
+from edgesim.compress.training import TrainingSet
 from edgesim.ir.sparsity_study import SparsityRow
-
-PRUNE_START, PRUNE_END = 0.05, 0.7
-"""Shares of the steps between which zeros grow, on the cubic schedule."""
-BATCH_SIZE = 64
-LEARNING_RATE = 1e-4
 
 
 def embedding_rows(runs: SentenceRuns, fractions: Sequence[float]) -> Iterator[SparsityRow]:
@@ -37,41 +31,60 @@ def embedding_rows(runs: SentenceRuns, fractions: Sequence[float]) -> Iterator[S
         yield _row("embedding", "magnitude", 0, fraction, zeros, runs, logits)
 
 
-def encoder_rows(
-    runs: SentenceRuns, rows: TrainingSet, methods: Sequence[str], fractions: Sequence[float],
-    num_steps: int, seed: int,
-) -> Iterator[SparsityRow]:  # fmt: skip
-    """Copies of the model, each trained for `num_steps` while its encoder is pruned.
+@dataclass(frozen=True)
+class PruningRun:
+    """How the encoder is trained while it is pruned; the same for every method and share."""
 
-    All start from the same weights and see the same batches; off-ramps are trained jointly.
+    num_steps: int
+    seed: int = 1
+    batch_size: int = 64
+    learning_rate: float = 1e-4
+    start: float = 0.05
+    """Share of the steps before zeros grow, on the cubic schedule."""
+    end: float = 0.7
+    """Share of the steps after which they stay."""
+
+    def stage(self, name: str, num_rows: int, prune: Prune | None) -> Stage:
+        """The stage of one row."""
+        return steps_stage(
+            name, self.num_steps, self.batch_size, num_rows, learning_rate=self.learning_rate,
+            prune=prune,
+        )  # fmt: skip
+
+
+def unpruned_runs(
+    start: MultiExitClassifier, rows: TrainingSet, run: PruningRun, runs: SentenceRuns,
+    work: Path | None = None,
+) -> SentenceRuns:  # fmt: skip
+    """`runs` with the logits of a copy of `start` that is trained alike and not pruned."""
+    stage = run.stage("unpruned", len(rows.tokens), None)
+    done = short_run(start, stage, run.num_steps, rows, run.seed, [runs.tokens], work)
+    return replace(runs, logits=done.logits[0])
+
+
+def encoder_rows(
+    start: MultiExitClassifier, runs: SentenceRuns, rows: TrainingSet, methods: Sequence[str],
+    fractions: Sequence[float], run: PruningRun, work: Path | None = None,
+) -> Iterator[SparsityRow]:  # fmt: skip
+    """Copies of `start`, each trained while its encoder is pruned, against the logits of `runs`.
+
+    All see the same batches; off-ramps are trained jointly. Rows that the work folder holds are
+    taken from there.
     """
-    torch.set_num_threads(1)
     for method in methods:
         for fraction in fractions:
-            model = copy.deepcopy(runs.model)
-            _train(model, rows, method, fraction, num_steps, seed)
-            zeros = encoder_zero_fraction(model.encoder.encoder)  # type: ignore[arg-type]
-            logits = unpadded_logits(model.eval(), runs.tokens, quiet=True)
-            yield _row("encoder", method, num_steps, fraction, zeros, runs, logits)
-
-
-def _train(
-    model: MultiExitClassifier, rows: TrainingSet, method: str, fraction: float, num_steps: int,
-    seed: int,
-) -> None:  # fmt: skip
-    prune = Prune.model_validate(
-        {"method": method, "final_fraction": fraction, "start": PRUNE_START, "end": PRUNE_END}
-    )
-    epochs = num_steps * BATCH_SIZE / len(rows.tokens)
-    stage = Stage(
-        name=f"{method}-{fraction:g}", epochs=epochs, batch_size=BATCH_SIZE,
-        learning_rate=LEARNING_RATE, prune=prune,
-    )  # fmt: skip
-    with tempfile.TemporaryDirectory() as folder:
-        StageRun(
-            model, stage, rows, seed=seed, checkpoint=Path(folder) / "checkpoint.safetensors",
-            max_steps=num_steps,
-        ).run()  # fmt: skip
+            prune = Prune.model_validate(
+                {
+                    "method": method, "final_fraction": fraction, "start": run.start,
+                    "end": run.end,
+                }
+            )  # fmt: skip
+            stage = run.stage(f"{method}-{fraction:g}", len(rows.tokens), prune)
+            done = short_run(start, stage, run.num_steps, rows, run.seed, [runs.tokens], work)
+            yield _row(
+                "encoder", method, run.num_steps, fraction, done.zero_fraction, runs,
+                done.logits[0],
+            )  # fmt: skip
 
 
 def _row(

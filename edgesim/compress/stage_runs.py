@@ -13,6 +13,8 @@ from safetensors.numpy import load_file
 
 from edgesim.compress.altered_weights import SentenceRuns, labelled_runs
 from edgesim.compress.assessment import EVALUATION_FILE, load_evaluation, read_predictions
+from edgesim.compress.base import find_base
+from edgesim.compress.build import base_model
 from edgesim.compress.files import file_sha256
 from edgesim.compress.multi_exit import MultiExitClassifier
 from edgesim.compress.recipe import Recipe, load_recipe
@@ -54,6 +56,13 @@ def file_weights(folder: Path, path: Path) -> SourceWeights:
     model = build_model(load_zoo_config(folder), tensors, str(path))
     notes = _training_notes(load_recipe(folder / "recipe.yaml"), path)
     return SourceWeights(f"{folder.name}, {path.stem}", file_sha256(path), model, notes)
+
+
+def base_weights(folder: Path, recipe: Recipe, base_dir: Path | None) -> SourceWeights:
+    """The pretrained base of a folder's recipe with fresh off-ramps."""
+    model = base_model(recipe, find_base(recipe.base, base_dir))
+    name = f"{folder.name}, pretrained base"
+    return SourceWeights(name, recipe.base.sha256, model, ("off-ramps are drawn from the seed",))
 
 
 def _training_notes(recipe: Recipe, path: Path) -> tuple[str, ...]:

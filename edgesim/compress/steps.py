@@ -180,5 +180,8 @@ class Exits(Section):
     """
 
     mode: Literal["joint", "two-stage"] = "joint"
-    ramp_start: Annotated[float, Field(gt=0, lt=1)] = 0.8
-    """Two-stage only: share of the stage's steps for the encoder."""
+    ramp_start: Annotated[float, Field(ge=0, lt=1)] = 0.8
+    """Two-stage only: share of the stage's steps for the encoder; with 0 it stays as it is."""
+    ramp_learning_rate: Annotated[float, Field(gt=0)] | None = None
+    """Two-stage only: of the other ramps; linear layers on fixed states bear more than an encoder.
+    None takes the stage's."""

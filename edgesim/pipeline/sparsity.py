@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
@@ -11,41 +12,54 @@ from edgesim.errors import InputError
 from edgesim.ir.sparsity_study import SparsityRow, SparsityStudy
 from edgesim.pipeline.models import find_model
 
+if TYPE_CHECKING:
+    from edgesim.compress.sparsity_curve import PruningRun
+
 EMBEDDING_FRACTIONS = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 ENCODER_FRACTIONS = (0.5, 0.7, 0.85, 0.95)
 METHODS = ("magnitude", "movement")
 
 
 def sparsity_study(
-    model: str | Path, weights_file: Path, data_dir: Path, *,
+    model: str | Path, weights_file: Path | None, data_dir: Path, *,
     embedding_fractions: Sequence[float] = EMBEDDING_FRACTIONS,
     encoder_fractions: Sequence[float] = ENCODER_FRACTIONS, methods: Sequence[str] = METHODS,
-    num_steps: int = 150, seed: int = 1, base_dir: Path | None = None,
+    num_steps: int = 150, seed: int = 1, batch_size: int = 64,
+    schedule: tuple[float, float] = (0.05, 0.7), base_dir: Path | None = None,
+    work_dir: Path | None = None,
 ) -> SparsityStudy:  # fmt: skip
-    """Prune the weights of a training stage by parts, methods and shares of zeros.
+    """Prune the weights of a training stage, or of the base, by parts, methods and shares.
 
     The word table is pruned at once; the encoder while it is trained for `num_steps` on the
-    recipe's training rows. Accuracy is measured on DATA/task/dev.tsv. `weights_file` is what a
-    stage of the model's recipe left in its work folder, usually the dense one.
+    recipe's training rows, zeros growing between the two shares of the steps in `schedule`.
+    Accuracy is measured on DATA/task/dev.tsv. `weights_file` is what a stage of the model's recipe
+    left in its work folder, usually the dense one. With None every encoder row starts from the
+    pretrained base with fresh off-ramps, as movement pruning is meant to; what they are compared
+    with is then the base trained alike and not pruned, and the word table is left alone.
     """
-    for fraction in (*embedding_fractions, *encoder_fractions):
-        if not 0 <= fraction < 1:
-            raise InputError(f"share of zeros {fraction:g}: allowed are 0 to below 1")
-    if num_steps < 1:
-        raise InputError(f"{num_steps} steps: at least 1 is needed")
+    _check((*embedding_fractions, *encoder_fractions), num_steps, batch_size, schedule)
     from edgesim.compress import build, stage_runs
     from edgesim.compress.base import find_base
     from edgesim.compress.evaluate import correct_answers
     from edgesim.compress.recipe import load_recipe
-    from edgesim.compress.sparsity_curve import embedding_rows, encoder_rows
+    from edgesim.compress.sparsity_curve import (
+        PruningRun,
+        embedding_rows,
+        encoder_rows,
+        unpruned_runs,
+    )
     from edgesim.compress.training import TrainingSet
 
     folder = find_model(model).path
-    source = stage_runs.file_weights(folder, weights_file)
     recipe = load_recipe(folder / "recipe.yaml")
+    if weights_file is None:
+        source, embedding_fractions = stage_runs.base_weights(folder, recipe, base_dir), ()
+    else:
+        source = stage_runs.file_weights(folder, weights_file)
     data = build.load_task(recipe, data_dir)
     assert data.train.labels is not None
     runs = stage_runs.dev_runs(folder, source.model, data_dir)
+    run = PruningRun(num_steps, seed, batch_size, start=schedule[0], end=schedule[1])
     rows: list[SparsityRow] = []
     total = len(embedding_fractions) + len(methods) * len(encoder_fractions)
     with tqdm(total=total, desc="sparsity", unit="row", disable=None) as bar:
@@ -55,19 +69,42 @@ def sparsity_study(
         if methods and encoder_fractions:
             tokens = build.training_tokens(recipe, data, find_base(recipe.base, base_dir))
             training = TrainingSet(tokens, data.train.labels)
-            for row in encoder_rows(runs, training, methods, encoder_fractions, num_steps, seed):
+            if weights_file is None:
+                runs = unpruned_runs(source.model, training, run, runs, work_dir)
+            for row in encoder_rows(
+                source.model, runs, training, methods, encoder_fractions, run, work_dir
+            ):
                 rows.append(row)
                 bar.update()
     right = int(correct_answers(runs.logits, runs.labels)[:, -1].sum())
     return SparsityStudy(
-        weights=source.name, sha256=source.sha256, notes=(_training_note(num_steps), *source.notes),
+        weights=source.name, sha256=source.sha256,
+        notes=(_training_note(run, weights_file is None), *source.notes),
         text=f"{recipe.task.name} dev", num_sentences=len(runs.labels), correct=right,
         rows=tuple(rows),
     )  # fmt: skip
 
 
-def _training_note(num_steps: int) -> str:
+def _check(
+    fractions: Sequence[float], num_steps: int, batch_size: int, schedule: tuple[float, float]
+) -> None:
+    """InputError for what cannot be asked for."""
+    for fraction in fractions:
+        if not 0 <= fraction < 1:
+            raise InputError(f"share of zeros {fraction:g}: allowed are 0 to below 1")
+    for value, what in ((num_steps, "steps"), (batch_size, "rows a step")):
+        if value < 1:
+            raise InputError(f"{value} {what}: at least 1 is needed")
+    if not 0 <= schedule[0] <= schedule[1] <= 1:
+        raise InputError(f"schedule {schedule[0]:g} {schedule[1]:g}: 0 <= START <= END <= 1")
+
+
+def _training_note(run: PruningRun, from_base: bool) -> str:
+    rest = "unpruned: the same training without zeros" if from_base else (
+        "the word table is pruned at once"
+    )  # fmt: skip
     return (
-        f"the encoder is trained for {num_steps} steps while it is pruned, every row from the same "
-        "weights, with labels alone; the word table is pruned at once; nothing is rounded"
+        f"the encoder is trained for {run.num_steps} steps of {run.batch_size} rows while it is "
+        f"pruned (zeros grow from {run.start:g} to {run.end:g} of them), every row from the same "
+        f"weights, with labels alone; {rest}; nothing is rounded"
     )

@@ -15,6 +15,8 @@ from edgesim.cli import main
         (["--encoder", "1"], "share of zeros 1: allowed are 0 to below 1"),
         (["--embeddings", "-0.1"], "share of zeros -0.1"),
         (["--steps", "0"], "0 steps: at least 1"),
+        (["--batch", "0"], "0 rows a step"),
+        (["--schedule", "0.7", "0.2"], "schedule 0.7 0.2: 0 <= START <= END <= 1"),
         ([], "no readable safetensors file"),
         (["-o", "no/such/folder"], "the folder no/such does not exist"),
     ],

@@ -178,6 +178,26 @@ def test_two_stage_exits_train_the_last_ramp_first_and_then_only_the_others(
     assert {n.split(".")[1] for n in changed[1]} == {"0", "1"}
 
 
+def test_ramps_on_an_encoder_that_stays_as_it_is_take_their_own_learning_rate(
+    tmp_path: Path,
+) -> None:
+    exits = {"mode": "two-stage", "ramp_start": 0, "ramp_learning_rate": 0.25}
+    run = new_run(stage_of(exits=exits), tmp_path / "c")
+    first = {name: p.clone() for name, p in run.model.named_parameters()}
+    for batch in run.batches():
+        run.update_components()
+        run.train_step(batch)
+        if run.step == 1:
+            break
+    changed = {
+        name: float((p - first[name]).detach().abs().max())
+        for name, p in run.model.named_parameters()
+        if not torch.equal(p, first[name])
+    }
+    assert {name.split(".")[1] for name in changed} == {"0", "1"}
+    assert max(changed.values()) == pytest.approx(run.learning_rate(0.25), rel=0.05)
+
+
 def test_rounded_operands_are_values_of_the_format_and_leave_no_trace() -> None:
     model = toy_model()
     ids = torch.arange(4, 15).reshape(1, -1)
