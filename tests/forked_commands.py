@@ -21,7 +21,8 @@ from typing import Any
 
 KIB_PER_RSS = 1 if sys.platform == "linux" else 1 / 1024
 """Units of `ru_maxrss` per KiB."""
-CPU_LIMIT_S = 30
+CPU_LIMIT_S = 120
+"""Stops a command that would never end; one that compiles every kernel takes 20 to 40."""
 SPARE_BYTES = 4 * 2**30
 """Address space that a command may add before it is stopped."""
 

