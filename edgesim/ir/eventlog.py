@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,20 +50,20 @@ class EventLog:
     op_names: tuple[str, ...]
 
     @classmethod
-    def of_rows(
-        cls, name: str, duration_ticks: int, rows: NDArray[np.void], units: Iterable[str],
-        actions: Iterable[str], ops: Iterable[str],
+    def of_columns(
+        cls, name: str, duration_ticks: int, columns: NDArray[np.int64], units: tuple[str, ...],
+        actions: tuple[str, ...], ops: tuple[str, ...],
     ) -> EventLog:  # fmt: skip
-        """The log of unsorted records start, end, unit, action, op, count and bits.
+        """The log of unsorted columns start, end, unit, action, op, count and bits, (7, rows).
 
         Units, actions and ops of the rows are numbers of the given names. Rows are sorted as
         `EventRecorder.freeze` sorts them.
         """
-        unit_names, unit = _renumbered(rows["unit"], units)
-        action_names, action = _renumbered(rows["action"], actions)
-        op_names, op = _renumbered(rows["op"], ops)
+        start, end, unit, action, op, count, bits = columns
+        unit_names, unit = _renumbered(unit, units)
+        action_names, action = _renumbered(action, actions)
+        op_names, op = _renumbered(op, ops)
         key = (unit * len(action_names) + action) * len(op_names) + op
-        start, end, count, bits = (rows[field] for field in ("start", "end", "count", "bits"))
         order = np.lexsort((bits, count, key, end, start))
         return cls(
             name, duration_ticks, start[order], end[order], unit[order].astype(np.int32),
@@ -255,12 +255,17 @@ def _numbered(names: Sequence[str]) -> tuple[tuple[str, ...], NDArray[np.int32]]
 
 
 def _renumbered(
-    numbers: NDArray[np.int64], names: Iterable[str]
+    numbers: NDArray[np.int64], names: tuple[str, ...]
 ) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     """The names that occur, in order, and every number as its name's place among them."""
-    all_names = list(names)
-    used = np.flatnonzero(np.bincount(numbers, minlength=len(all_names)))
-    distinct = tuple(sorted({all_names[i] for i in used}))
-    place = {name: i for i, name in enumerate(distinct)}
-    places = np.array([place.get(name, 0) for name in all_names], dtype=np.int64)
+    used = np.bincount(numbers, minlength=len(names)) > 0
+    distinct, places = _places(names, used.tobytes())
     return distinct, places[numbers]
+
+
+@lru_cache(maxsize=1024)
+def _places(names: tuple[str, ...], used: bytes) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+    """The names that are used, in order, and the place of every name among them, else 0."""
+    distinct = tuple(sorted({name for name, is_used in zip(names, used, strict=True) if is_used}))
+    place = {name: i for i, name in enumerate(distinct)}
+    return distinct, np.array([place.get(name, 0) for name in names], dtype=np.int64)

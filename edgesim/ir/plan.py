@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,7 +127,7 @@ class PlannedOp:
         """How often the weight stream is moved."""
         return len(self.row_blocks) if self.order == "row_blocked" else 1
 
-    @property
+    @cached_property
     def traffic_bits(self) -> int:
         """Storage bits that the op moves."""
         if self.moved_bits is not None:
@@ -138,8 +138,7 @@ class PlannedOp:
         return weights + self.parameter_bits + spills
 
 
-@dataclass(frozen=True)
-class EmbeddingRead:
+class EmbeddingRead(NamedTuple):
     """Reading one row of a table: what it moves from its medium."""
 
     medium: str
@@ -195,6 +194,11 @@ class SegmentPlan:
         return Counter(read.medium for read in self.embedding_reads)
 
     @cached_property
+    def read_bits(self) -> int:
+        """Bits of all embedding rows that are read."""
+        return sum([read.bits for read in self.embedding_reads])
+
+    @cached_property
     def stored_reads(self) -> Mapping[str, int]:
         """Bits that must leave each medium: every weight, parameter and embedding row once."""
         bits: dict[str, int] = {}
@@ -202,8 +206,8 @@ class SegmentPlan:
             stored = sum(chunk.stored_bits for chunk in op.chunks) + op.parameter_bits
             if stored:
                 bits[op.medium] = bits.get(op.medium, 0) + stored
-        for read in self.embedding_reads:
-            bits[read.medium] = bits.get(read.medium, 0) + read.bits
+        for medium, _, read_bits in self.embedding_reads:
+            bits[medium] = bits.get(medium, 0) + read_bits
         return bits
 
     @cached_property
@@ -214,7 +218,7 @@ class SegmentPlan:
     @cached_property
     def traffic_bits(self) -> int:
         """Storage bits that the segment moves."""
-        return sum(op.traffic_bits for op in self.ops) + sum(r.bits for r in self.embedding_reads)
+        return sum(op.traffic_bits for op in self.ops) + self.read_bits
 
     @cached_property
     def compulsory_bits(self) -> int:
@@ -222,7 +226,7 @@ class SegmentPlan:
         weights = sum(chunk.stored_bits for op in self.ops for chunk in op.chunks)
         parameters = sum(op.parameter_bits for op in self.ops)
         inputs = sum(load.bits for op in self.ops if op.kind == "input" for load in op.loads)
-        return weights + parameters + inputs + sum(read.bits for read in self.embedding_reads)
+        return weights + parameters + inputs + self.read_bits
 
 
 class MappingPlan(Protocol):

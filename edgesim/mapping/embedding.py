@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,8 +96,7 @@ class PlacedTable:
         """What reading rows one after another moves, and from where."""
         media = [self.media[index] for index in self.media_of(rows).tolist()]
         bits = self.table.row_read_bits[rows].tolist()
-        name = self.table.name
-        return [EmbeddingRead(m, name, b) for m, b in zip(media, bits, strict=True)]
+        return list(map(EmbeddingRead, media, repeat(self.table.name), bits))
 
     def reads_key(self, rows: NDArray[np.int64]) -> object:
         """What `reads` of rows depends on, as a hashable value that keeps the table alive."""

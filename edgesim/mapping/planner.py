@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
+from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +15,7 @@ from edgesim.hw.spec import AcceleratorSpec
 from edgesim.ir.infeasible import Infeasible
 from edgesim.ir.ops import AttentionContext, Embedding, LayerNorm, MatMul, Op
 from edgesim.ir.optrace import OpTrace
-from edgesim.ir.plan import PlannedOp, SegmentPlan, Spill, WeightChunk
+from edgesim.ir.plan import EmbeddingRead, PlannedOp, SegmentPlan, Spill, WeightChunk
 from edgesim.mapping.draft import Draft, draft_ops
 from edgesim.mapping.placement import Placement, exchange_medium, place, tensor_bits
 from edgesim.mapping.repeats import repeated
@@ -27,6 +29,9 @@ from edgesim.mapping.residency import (
 )
 from edgesim.mapping.shared_plans import KnownPlans, Shapes, SharedPlans
 from edgesim.numerics.formats import format_bits
+
+_Reads = tuple[object, Callable[[], list[EmbeddingRead]]]
+"""What reads of a table depend on, and the reads."""
 
 
 class Mapper:
@@ -45,6 +50,10 @@ class Mapper:
         if isinstance(placement, Infeasible):
             raise InfeasibleError(placement.message(), placement)
         self.placement: Placement = placement
+        self._streams: dict[str, WeightStream] = {}
+        self._tables = [(op.table, op.index) for op in trace.prologue if isinstance(op, Embedding)]
+        self._reads: dict[tuple[str, int], _Reads] = {}
+        """Reads that no token decides, by table and tokens."""
         known = KnownPlans() if shared is None else shared.of(chip, placement)
         self._numbers = Shapes() if shared is None else shared.shapes
         self._plans, self._refused = known.plans, known.refused
@@ -53,13 +62,17 @@ class Mapper:
 
     def embedding(self, num_tokens: int, token_ids: NDArray[np.int64] | None) -> SegmentPlan:
         """The prologue of one sentence; without token ids it reads the most frequent rows."""
-        rows = self._rows(num_tokens, token_ids)
-        tables = self.placement.tables
-        key = (num_tokens, tuple(tables[name].reads_key(wanted) for name, wanted in rows))
+        parts = [
+            self._table_reads(table, index, num_tokens)
+            if token_ids is None or index in ("position", "type")
+            else self._token_reads(table, num_tokens, token_ids)
+            for table, index in self._tables
+        ]
+        key = (num_tokens, *(part for part, _ in parts))
         found = self._embeddings.get(key)
         if found is None:
             plan = self._segment("embedding", 0, self.trace.prologue, num_tokens)
-            reads = tuple(read for name, wanted in rows for read in tables[name].reads(wanted))
+            reads = tuple(read for _, rows in parts for read in rows())
             found = self._intern(replace(plan, embedding_reads=reads))
             self._embeddings[key] = found
         return found
@@ -132,9 +145,7 @@ class Mapper:
 
     def _stream_slots(self, drafts: Sequence[Draft]) -> tuple[int, int]:
         """How many chunks of the weight stream fit at once, and the bits of the largest."""
-        largest = max(
-            (chunk.stored_bits for draft in drafts for chunk in self._chunks(draft)), default=0
-        )
+        largest = max((self._weight_stream(draft).largest_bits for draft in drafts), default=0)
         room = self.chip.buffers.operand0.data_bytes * 8
         if self.chip.buffers.operand0.ports == "1R1W" and 2 * largest <= room:
             return 2, largest
@@ -149,7 +160,7 @@ class Mapper:
         """Data bits of an activation on chip, rounded up to whole elements."""
         tensor = self.trace.tensors[name]
         bits = tensor_bits(self.trace, self.chip, name)
-        return int(np.ceil(tensor.num_elements(num_tokens) * tensor.density)) * bits
+        return ceil(tensor.num_elements(num_tokens) * tensor.density) * bits
 
     def _residency(
         self, drafts: Sequence[Draft], num_tokens: int, stream_bits: int, label: str
@@ -173,7 +184,15 @@ class Mapper:
         return search.solve()
 
     def _weight_stream(self, draft: Draft) -> WeightStream:
-        chunks = self._chunks(draft)
+        """The stream of an op's weights, which no sentence length changes."""
+        if not isinstance(draft.op, MatMul):
+            return WeightStream()
+        found = self._streams.get(draft.op.weight)
+        if found is None:
+            found = self._streams[draft.op.weight] = self._new_stream(self._chunks(draft))
+        return found
+
+    def _new_stream(self, chunks: Sequence[WeightChunk]) -> WeightStream:
         if not chunks:
             return WeightStream()
         return WeightStream(
@@ -249,35 +268,40 @@ class Mapper:
         stores = (Spill(n, medium, self._spill_bits(n, num_tokens), 1) for n in given)
         return tuple(loads), tuple(stores)
 
-    def _rows(
-        self, num_tokens: int, token_ids: NDArray[np.int64] | None
-    ) -> list[tuple[str, NDArray[np.int64]]]:
-        """Rows read of every table: one per token and position, one for the type."""
-        found: list[tuple[str, NDArray[np.int64]]] = []
-        for op in self.trace.prologue:
-            if not isinstance(op, Embedding):
-                continue
-            if op.index == "position":
+    def _table_reads(self, table: str, index: str, num_tokens: int) -> _Reads:
+        """Reads where no token decides: a row per position, one for the type, else the most
+        frequent rows."""
+        found = self._reads.get((table, num_tokens))
+        if found is None:
+            placed = self.placement.tables[table]
+            if index == "position":
                 rows = np.arange(num_tokens)
-            elif op.index == "type":
+            elif index == "type":
                 rows = np.zeros(1, dtype=np.int64)
-            elif token_ids is not None:
-                rows = np.array(self._token_rows(op.table, num_tokens, token_ids), dtype=np.int64)
             else:
-                table = self.placement.tables[op.table].table
-                rows = np.resize(table.first_rows(num_tokens), num_tokens)
-            found.append((op.table, rows))
+                rows = np.resize(placed.table.first_rows(num_tokens), num_tokens)
+            found = placed.reads_key(rows), placed.reads(rows).copy
+            self._reads[table, num_tokens] = found
         return found
 
-    def _token_rows(self, table: str, num_tokens: int, token_ids: NDArray[np.int64]) -> list[int]:
+    def _token_reads(self, table: str, num_tokens: int, token_ids: NDArray[np.int64]) -> _Reads:
+        rows = self._token_rows(table, num_tokens, token_ids)
+        placed = self.placement.tables[table]
+        return placed.reads_key(rows), partial(placed.reads, rows)
+
+    def _token_rows(
+        self, table: str, num_tokens: int, token_ids: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
         """Rows that a sentence reads; tokens that pad it read row 0."""
         vocabulary = self.trace.tensors[table].dims(0)[0]
-        rows = [int(row) for row in token_ids]
-        wrong = [row for row in rows if not 0 <= row < vocabulary]
-        if wrong or len(rows) > num_tokens:
-            problem = f"token id {wrong[0]}" if wrong else f"{len(rows)} token ids"
+        rows = np.zeros(num_tokens, dtype=np.int64)
+        ids = np.asarray(token_ids, dtype=np.int64)
+        wrong = ids[(ids < 0) | (ids >= vocabulary)]
+        if len(wrong) or len(ids) > num_tokens:
+            problem = f"token id {wrong[0]}" if len(wrong) else f"{len(ids)} token ids"
             raise InputError(
                 f"{problem} in a sentence of {num_tokens} tokens over {table}, which has ids 0 to "
                 f"{vocabulary - 1}; use a workload recorded with this model"
             )
-        return rows + [0] * (num_tokens - len(rows))
+        rows[: len(ids)] = ids
+        return rows

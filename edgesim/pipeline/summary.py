@@ -270,11 +270,11 @@ def roofline_points(
     traffic: dict[str, float] = defaultdict(float)
     seconds: dict[str, float] = defaultdict(float)
     kind_of = {op.name: op.kind for plan in simulator.plans for op in plan.ops}
-    for plan, count in zip(simulator.plans, counts, strict=True):
+    for plan, count in zip(simulator.plans, counts.tolist(), strict=True):
         for op in plan.ops:
             if op.unit == "pu":
                 macs[op.kind] += float(op.macs * count)
-            traffic[op.kind] += op.traffic_bits / 8 * int(count)
+            traffic[op.kind] += op.traffic_bits / 8 * count
     log, owner = run.joined.log, run.joined.log_of_op
     sums = log.activity_sums()
     units = np.array(log.unit_names)[sums.unit]

@@ -30,8 +30,10 @@ class _Stream:
 
     def fetch(self, transfer_ticks: int) -> int:
         """Arrival of the next chunk: after the one before, into a slot that is free."""
-        free_at = self.released[self.count - self.slots] if self.count >= self.slots else 0
-        self.arrived = max(self.arrived, free_at) + transfer_ticks
+        place = self.count - self.slots
+        if place >= 0 and self.released[place] > self.arrived:
+            self.arrived = self.released[place]
+        self.arrived += transfer_ticks
         self.count += 1
         return self.arrived
 
@@ -80,10 +82,19 @@ class _Analysis:
                 self._overlapped_heads(ops[index : index + 3])
                 index += 3
                 continue
-            for head in range(ops[index].repeats):
-                self._op(ops[index], head)
+            self._heads(ops[index])
             index += 1
         return self.now
+
+    def _heads(self, op: PlannedOp) -> None:
+        """An op head after head; where no head differs and nothing is streamed, one says all."""
+        if op.bands or op.chunks or op.parameter_bits:
+            for head in range(op.repeats):
+                self._op(op, head)
+            return
+        start = self.now
+        self._op(op)
+        self.now += (op.repeats - 1) * (self.now - start)
 
     def _overlapped_heads(self, loop: Sequence[PlannedOp]) -> None:
         """A lower bound: the busier of both units, with the other's part that nothing hides."""
@@ -143,14 +154,14 @@ class _Analysis:
             return
         fetched = self.now
         for block, rows in enumerate(op.row_blocks):
-            streams = bool(op.chunks) and (block == 0 or op.order == "row_blocked")
             row_tiles = ceil(rows / n)
+            if not op.chunks or (block > 0 and op.order != "row_blocked"):
+                fetched += row_tiles * sum(compute_ticks for compute_ticks, _ in known)
+                continue
             for compute_ticks, transfer_ticks in known:
-                if streams:
-                    fetched = max(fetched, self.stream.fetch(transfer_ticks))
+                fetched = max(fetched, self.stream.fetch(transfer_ticks))
                 fetched += row_tiles * compute_ticks
-                if streams:
-                    self.stream.released.append(fetched)
+                self.stream.released.append(fetched)
         self.now = fetched + tail
 
     def _pieces(self, op: PlannedOp) -> list[tuple[int, int]]:

@@ -10,7 +10,7 @@ from edgesim.sim.vector_unit import program_of
 from edgesim.units import ceil_div
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Count:
     """One unit's action of one op: how often, and how many bits."""
 

@@ -21,32 +21,55 @@ from edgesim.sim.array_run import ArrayRun, Process
 from edgesim.sim.artifact.program import play_programs
 from edgesim.sim.counts import Count, product_counts, vector_counts
 from edgesim.sim.memory import MediumTiming, medium_timing
-from edgesim.sim.serial import is_serial, play_serial
+from edgesim.sim.serial import SerialPlayer, is_serial
 from edgesim.sim.turns import Turns
 from edgesim.sim.vector_unit import SCHEDULES, vector_op_cycles
 from edgesim.tech import Technology
 from edgesim.units import ceil_div, period_ticks
 
-__all__ = ["SCHEDULES", "SegmentEngine", "simulate_segment"]
+__all__ = ["SCHEDULES", "SegmentEngine", "SegmentPlayer", "simulate_segment"]
 
 
 def simulate_segment(
     plan: SegmentPlan, chip: AcceleratorSpec, technology: Technology, every_tile: bool = False
 ) -> EventLog:
-    """Event log of one segment. Raises DeadlockError when work remains and nothing can move.
+    """Event log of one segment, as `SegmentPlayer` plays it."""
+    return SegmentPlayer(chip, technology, every_tile).log(plan)
+
+
+class SegmentPlayer:
+    """Plays segments on one chip; what plans have in common is looked up once.
 
     A segment whose commands follow each other is played by the compiled engine, which gives the
     same log; `every_tile` plays the steady state of the tile pipeline too instead of skipping it.
     """
-    if plan.programs:
-        return play_programs(plan, chip, technology)
-    timing = [medium_timing(chip, technology, medium) for medium in plan.media]
-    log = None
-    if is_serial(plan, chip, timing):
-        log = play_serial(plan, chip, timing, every_tile)
-    if log is None:
-        log = SegmentEngine(plan, chip, technology, every_tile).run()
-    return log
+
+    def __init__(
+        self, chip: AcceleratorSpec, technology: Technology, every_tile: bool = False
+    ) -> None:
+        self.chip, self.technology, self.every_tile = chip, technology, every_tile
+        self._serial = SerialPlayer(chip, every_tile)
+        self._timings: dict[tuple[str, ...], tuple[MediumTiming, ...]] = {}
+
+    def log(self, plan: SegmentPlan) -> EventLog:
+        """Event log of a segment. DeadlockError when work remains and nothing can move."""
+        if plan.programs:
+            return play_programs(plan, self.chip, self.technology)
+        timing = self.timing(plan.media)
+        log = None
+        if is_serial(plan, self.chip, timing):
+            log = self._serial.log(plan, timing)
+        if log is None:
+            log = SegmentEngine(plan, self.chip, self.technology, self.every_tile).run()
+        return log
+
+    def timing(self, media: tuple[str, ...]) -> tuple[MediumTiming, ...]:
+        """The timing of each of several media."""
+        found = self._timings.get(media)
+        if found is None:
+            found = tuple([medium_timing(self.chip, self.technology, name) for name in media])
+            self._timings[media] = found
+        return found
 
 
 class SegmentEngine:

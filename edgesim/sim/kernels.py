@@ -8,6 +8,10 @@ two successive states differ by a constant only, the rest of a regular run is sk
 
 from __future__ import annotations
 
+import zlib
+from pathlib import Path
+from types import ModuleType
+
 import numba as nb
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +25,20 @@ LOAD_END, COMPUTE_END, DRAIN_END = 0, 1, 2
 
 kernel_part = nb.njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 """A function that only kernels call."""
+kernel_piece = nb.njit(inline="always")
+"""One that is called from one place: a part of its caller in all but name.
+
+Every function of a kernel adds to the time in which a new process loads it.
+"""
+
+
+def sources_digest(*modules: ModuleType) -> int:
+    """A number that changes with the sources of modules; 0 where those cannot be read."""
+    digest = 0
+    for module in modules:
+        if module.__file__ is not None and Path(module.__file__).is_file():
+            digest = zlib.crc32(Path(module.__file__).read_bytes(), digest)
+    return digest
 
 
 def new_state() -> NDArray[np.int64]:

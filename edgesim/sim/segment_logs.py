@@ -11,8 +11,7 @@ from typing import Any
 from edgesim.hw.spec import AcceleratorSpec, chip_content
 from edgesim.ir.eventlog import EventLog
 from edgesim.ir.plan import SegmentPlan
-from edgesim.sim.engine import simulate_segment
-from edgesim.sim.memory import medium_timing
+from edgesim.sim.engine import SegmentPlayer
 from edgesim.tech import Technology
 
 _OPERANDS = ("operand0", "operand1")
@@ -71,8 +70,7 @@ class ChipLogs:
 
     def __init__(self, logs: SegmentLogs, chip: AcceleratorSpec, technology: Technology) -> None:
         self._logs = logs
-        self._chip = chip
-        self._technology = technology
+        self._player = SegmentPlayer(chip, technology)
         self._text = timed_text(chip)
         self._timings: dict[tuple[str, ...], int] = {}
 
@@ -80,11 +78,9 @@ class ChipLogs:
         """The event log of a plan."""
         timing = self._timings.get(plan.media)
         if timing is None:
-            media = tuple(medium_timing(self._chip, self._technology, m) for m in plan.media)
+            media = self._player.timing(plan.media)
             timing = self._timings[plan.media] = self._logs.timing((self._text, media))
-        return self._logs.log(
-            plan, timing, lambda: simulate_segment(plan, self._chip, self._technology)
-        )
+        return self._logs.log(plan, timing, lambda: self._player.log(plan))
 
     def twin(self, log: EventLog, plan: SegmentPlan, twin: SegmentPlan) -> EventLog:
         """The log of a plan under the names of another that repeats it; kept with the log."""

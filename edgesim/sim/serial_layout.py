@@ -1,11 +1,14 @@
-"""The records that a serial segment is played on, and the names behind their numbers.
+"""The tables that a serial segment is played on, and the names behind their numbers.
 
-All fields are int64. A field `first_…` of an op is its first row in that table; its rows end where
-those of the next op begin, and one more op closes the last range.
+All are int64 and two-dimensional, a column by a name such as `STEP.amount`. (Arrays of records say
+the same, but their types carry every field name into every symbol of the compiled code: twice the
+time to load.) A field `first_…` of an op is its first row in that table; its rows end where those
+of the next op begin, and one more op closes the last range.
 """
 
 from __future__ import annotations
 
+from collections import namedtuple
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,6 +29,7 @@ RESIDENT, ROW_BLOCKED, WEIGHT_BLOCKED = range(3)
 HOST, STREAM, STORE, NUM_CLIENTS = range(4)
 IDLE = -1
 """The tick of a client that has no event to come."""
+URGENT, NORMAL = range(2)
 
 # Steps of the host and the unit that it waits for: kind, and what the other fields hold.
 WORK = 0
@@ -53,35 +57,37 @@ AWAIT_ROWS = 12
 END = 13
 
 
-def _record(*names: str) -> np.dtype[Any]:
-    return np.dtype([(name, np.int64) for name in names])
+def _columns(*names: str) -> Any:
+    """The numbers of columns, by name."""
+    return namedtuple("Columns", names)(*range(len(names)))
 
 
-STEP = _record("kind", "op", "unit", "action", "amount", "count")
-FIGURES = _record(
+STEP = _columns("kind", "op", "unit", "action", "amount", "count")
+FIGURES = _columns(
     "vector_size", "sfu_fill", "write_cycles", "pu_writes", "sfu_writes", "pu_interrupt",
     "sfu_interrupt",
 )  # fmt: skip
 """What the steps depend on of the chip: cycles and counts."""
-OP = _record(
+OP = _columns(
     "unit", "rows", "reduction", "columns", "repeats", "order", "passes", "parameters", "embeds",
     "cycles", "elements", "first_request", "first_chunk", "first_block", "first_entry",
     "first_load", "first_store", "first_count", "first_read",
 )  # fmt: skip
-REQUEST = _record("op", "medium", "bits")
+REQUEST = _columns("op", "medium", "bits")
 """A chunk of the stream, in the order of use."""
-SPILL = _record("medium", "bits", "share")
+SPILL = _columns("medium", "bits", "share")
 """An activation that moves, and where the parts of it that have moved are counted."""
-COUNT = _record("unit", "action", "count", "bits")
-ROW_READ = _record("medium", "bits")
-MEDIUM = _record("latency_ticks", "bits_per_second", "port_bits", "page_bits")
+COUNT = _columns("unit", "action", "count", "bits")
+ROW_READ = _columns("medium", "bits")
+MEDIUM = _columns("latency_ticks", "bits_per_second", "port_bits", "page_bits")
 """Rate and page are 0 where the medium has none."""
-WAKE = _record("tick", "urgency", "order")
+WAKE = _columns("tick", "urgency", "order")
 """A client's next event."""
-CHANNEL = _record("held", "waiting", "first", "second", "third")
+CHANNEL = _columns("held", "waiting", "first", "second", "third")
 """Whether a medium's channel is held, how many wait for it, and who, in the order of asking."""
-LOG_ROW = _record("start", "end", "unit", "action", "op", "count", "bits")
-STATE = _record(
+LOG = _columns("start", "end", "unit", "action", "op", "count", "bits")
+"""Rows of a log; its columns are events."""
+STATE = _columns(
     "period", "vector_size", "drain_cycles", "operand_buffers", "accumulators", "pu_fill", "skip",
     "now", "scheduled", "ended", "free_slots", "stream_waits", "chunk", "ready",
     "awaited_chunk", "step", "phase", "start", "begin", "decoded",
@@ -91,34 +97,40 @@ STATE = _record(
 )  # fmt: skip
 """Figures of the chip, then what changes; `step`, `phase`, `start`, `begin` are the host's."""
 
+(CHIP_FIGURES, OPS, REQUESTS, CHUNKS, BLOCKS, ENTRIES, LOADS, STORES, COUNTS, READS, MEDIA,
+ NUM_SECTIONS) = range(12)  # fmt: skip
+"""Sections of the one array that the kernel takes, in their order."""
+
+Table = NDArray[np.int64]
+
 
 class Segment(NamedTuple):
-    """Tables of one segment: what its steps are made from."""
+    """What the steps of one segment are made from."""
 
-    figures: np.void
-    ops: NDArray[np.void]
-    chunks: NDArray[np.int64]
+    figures: Table
+    ops: Table
+    chunks: Table
     """Column tiles of every chunk."""
-    blocks: NDArray[np.int64]
+    blocks: Table
     """Rows of every block of every product."""
-    entries: NDArray[np.void]
-    loads: NDArray[np.void]
-    stores: NDArray[np.void]
-    counts: NDArray[np.void]
-    reads: NDArray[np.void]
-    shares: NDArray[np.int64]
-    steps: NDArray[np.void]
+    entries: Table
+    loads: Table
+    stores: Table
+    counts: Table
+    reads: Table
+    shares: Table
+    steps: Table
 
 
 class World(NamedTuple):
     """What the clients read and change while a segment is played."""
 
-    state: np.void
-    steps: NDArray[np.void]
-    requests: NDArray[np.void]
-    media: NDArray[np.void]
-    channels: NDArray[np.void]
-    wake: NDArray[np.void]
-    tiles: NDArray[np.int64]
+    state: Table
+    steps: Table
+    requests: Table
+    media: Table
+    channels: Table
+    wake: Table
+    tiles: Table
     """State of the tile pipeline."""
-    log: NDArray[np.void]
+    log: Table

@@ -19,7 +19,7 @@ from edgesim.ir.eventlog import EventLog
 from edgesim.ir.exits import RampRule
 from edgesim.ir.plan import MappingPlan, SegmentPlan
 from edgesim.ir.run import Segment, SimulationRun
-from edgesim.sim.engine import simulate_segment
+from edgesim.sim.engine import SegmentPlayer
 from edgesim.sim.segment_logs import SegmentLogs, renamed_log
 from edgesim.tech import Technology
 
@@ -50,7 +50,6 @@ class WorkloadSimulator:
         self, plans_of: MappingPlan, chip: AcceleratorSpec, technology: Technology,
         logs: SegmentLogs | None = None, every_tile: bool = False,
     ) -> None:  # fmt: skip
-        self.every_tile = every_tile
         self.plans_of = plans_of
         self.chip = chip
         self.technology = technology
@@ -62,6 +61,7 @@ class WorkloadSimulator:
         """Segment of every layer and off-ramp that was planned, by kind, index and length."""
         self._prologues: dict[object, tuple[int, int]] = {}
         """Segment and spilled rows of every embedding that was planned."""
+        self._player = SegmentPlayer(chip, technology, every_tile)
         self._logs = None if logs is None else logs.of(chip, technology)
 
     def run(
@@ -152,7 +152,7 @@ class WorkloadSimulator:
                 return renamed_log(log, known, plan)
             return self._logs.twin(log, known, plan)
         if self._logs is None:
-            return simulate_segment(plan, self.chip, self.technology, self.every_tile)
+            return self._player.log(plan)
         return self._logs.log(plan)
 
     def _spilled_rows(self, plan: SegmentPlan) -> int:

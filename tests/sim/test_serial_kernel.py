@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import sys
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -18,9 +22,12 @@ from edgesim.hw.spec import AcceleratorSpec
 from edgesim.ir.eventlog import EventLog
 from edgesim.ir.plan import EmbeddingRead, PlannedOp, SegmentPlan, Spill, WeightChunk
 from edgesim.mapping.planner import Mapper
+from edgesim.sim import kernels, serial_kernel, serial_layout, serial_steps
 from edgesim.sim.engine import SegmentEngine
+from edgesim.sim.kernels import sources_digest
 from edgesim.sim.memory import medium_timing
-from edgesim.sim.serial import is_serial, play_serial
+from edgesim.sim.serial import SerialPlayer, is_serial
+from edgesim.sim.serial_kernel import _kernel
 from edgesim.tech import Technology, load_technology
 
 TECHNOLOGY = load_technology()
@@ -33,7 +40,7 @@ def compiled(
 ) -> EventLog | None:  # fmt: skip
     timing = [medium_timing(chip, technology, medium) for medium in plan.media]
     assert is_serial(plan, chip, timing)
-    return play_serial(plan, chip, timing, every_tile)
+    return SerialPlayer(chip, every_tile).log(plan, timing)
 
 
 def assert_same(left: EventLog, right: EventLog) -> None:
@@ -238,3 +245,33 @@ def test_overlapping_units_and_single_ports_are_left_to_simpy(overrides: dict[st
     timing = [medium_timing(chip, TECHNOLOGY, medium) for medium in plan.media]
     assert not is_serial(plan, chip, timing)
     assert is_serial(plan, toy_chip(), timing)
+
+
+# compiled code in the cache ----------------------------------------------------------------------
+
+
+def cache_key(version: int) -> object:
+    """What numba files the kernel under, its source file aside."""
+    kernel = _kernel(version)
+    array = numba.types.Array(numba.int64, 1, "C")
+    return kernel._cache._index_key((array, array), kernel.targetctx.codegen())
+
+
+def test_a_change_of_any_source_of_the_kernel_compiles_it_anew(tmp_path: Path) -> None:
+    part = ModuleType("part")
+    part.__file__ = str(tmp_path / "part.py")
+    digests = []
+    for text in ("A = 1", "A = 2", "A = 1"):
+        Path(part.__file__).write_text(text)
+        digests.append(sources_digest(kernels, part))
+    assert digests[0] == digests[2] != digests[1]
+    keys = [cache_key(digest) for digest in digests]
+    assert keys[0] == keys[2] != keys[1]
+
+
+def test_the_parts_of_the_kernel_are_what_its_key_is_made_from() -> None:
+    """Every module whose functions the kernel calls, beside its own file."""
+    used = {value.__module__ for value in vars(serial_kernel).values() if callable(value)}
+    used |= {"edgesim.sim.serial_layout"}
+    ours = {name for name in used if name.startswith("edgesim.")} - {serial_kernel.__name__}
+    assert {sys.modules[name] for name in ours} == {kernels, serial_layout, serial_steps}
