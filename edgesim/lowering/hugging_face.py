@@ -17,6 +17,13 @@ from edgesim.errors import InputError
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 MODEL_TYPES = ("albert", "bert", "distilbert")
+MOST_APPLICATIONS = 1000
+"""Layers that an ALBERT may state."""
+_WIDTHS = (
+    "vocab_size", "hidden_size", "dim", "intermediate_size", "hidden_dim", "embedding_size",
+    "max_position_embeddings", "type_vocab_size",
+)  # fmt: skip
+"""What config.json states of tensors."""
 _CLASSIFIER = "ForSequenceClassification"
 _ENCODER_ENDS = ("Model", "ForMaskedLM", "ForPreTraining")
 """Architectures of which the encoder is taken: a language-model head is left out."""
@@ -29,11 +36,13 @@ def load_hugging_face(folder: Path) -> nn.Module:
     file holds none. Raises InputError for another architecture, weights that are missing, sharded,
     pickled, damaged or do not fit config.json.
     """
-    architecture = _architecture(folder)
-    names = _weight_names(folder)
+    config = _config(folder)
+    architecture = _architecture(folder, config)
+    shapes = _weight_shapes(folder)
+    _check_sizes(folder, config, shapes)
     options: dict[str, Any] = {}
     if not architecture.endswith(_CLASSIFIER) and not architecture.startswith("Distil"):
-        options["add_pooling_layer"] = any("pooler." in name for name in names)
+        options["add_pooling_layer"] = any("pooler." in name for name in shapes)
     from transformers import AutoModel, AutoModelForSequenceClassification
 
     loader: Any = AutoModel
@@ -56,8 +65,8 @@ def load_hugging_face(folder: Path) -> nn.Module:
     return module
 
 
-def _architecture(folder: Path) -> str:
-    """The class that config.json names; InputError unless it is one of the BERT family."""
+def _config(folder: Path) -> dict[str, Any]:
+    """The content of config.json."""
     path = folder / CONFIG_FILE
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
@@ -65,6 +74,12 @@ def _architecture(folder: Path) -> str:
         raise InputError(f"{path}: no readable JSON ({error}); restore the file") from None
     if not isinstance(config, dict):
         raise InputError(f"{path}: holds no JSON object; restore the file")
+    return config
+
+
+def _architecture(folder: Path, config: dict[str, Any]) -> str:
+    """The class that config.json names; InputError unless it is one of the BERT family."""
+    path = folder / CONFIG_FILE
     model_type = config.get("model_type")
     listed = config.get("architectures") or [f"{model_type} encoder without a stated class"]
     architecture = str(listed[0]) if isinstance(listed, list) else str(listed)
@@ -77,8 +92,29 @@ def _architecture(folder: Path) -> str:
     return architecture
 
 
-def _weight_names(folder: Path) -> list[str]:
-    """Tensor names in model.safetensors; InputError says what stands there instead."""
+def _check_sizes(folder: Path, config: dict[str, Any], shapes: dict[str, list[int]]) -> None:
+    """InputError where config.json states more layers or wider tensors than the file holds.
+
+    Modules are built, and filled at random, before weights are looked for; applications of an
+    ALBERT's layers need none.
+    """
+    modules = ("num_hidden_groups", "inner_group_num")
+    if config["model_type"] != "albert":
+        modules = ("num_hidden_layers", "n_layers")
+    widest = max((size for shape in shapes.values() for size in shape), default=0)
+    most = {"num_hidden_layers": MOST_APPLICATIONS, **dict.fromkeys(_WIDTHS, widest)}
+    most |= dict.fromkeys(modules, len(shapes))
+    for name, limit in most.items():
+        stated = config.get(name)
+        if isinstance(stated, int) and stated > limit:
+            raise InputError(
+                f"{folder / CONFIG_FILE}: {name} is {stated}; {WEIGHTS_FILE} has {len(shapes)} "
+                f"tensors, none wider than {widest}; restore {CONFIG_FILE}"
+            )
+
+
+def _weight_shapes(folder: Path) -> dict[str, list[int]]:
+    """Shapes of model.safetensors by name; InputError says what stands there instead."""
     path = folder / WEIGHTS_FILE
     if not path.is_file():
         sharded = sorted(folder.glob("*.safetensors.index.json"))
@@ -96,7 +132,7 @@ def _weight_names(folder: Path) -> list[str]:
         )
     try:
         with safe_open(str(path), framework="pt") as stored:
-            return list(stored.keys())
+            return {name: stored.get_slice(name).get_shape() for name in stored.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path}: damaged or no safetensors file ({error}); restore it") from None
 

@@ -127,3 +127,21 @@ def test_damaged_weights_and_configurations_are_one_line(tmp_path: Path) -> None
     assert "cannot build BertModel" in refusal(folder)
     config.write_text("{")
     assert "no readable JSON" in refusal(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [
+        ("bert", "num_hidden_layers"), ("distilbert", "n_layers"), ("albert", "num_hidden_layers"),
+        ("albert", "num_hidden_groups"), ("bert", "vocab_size"), ("bert", "hidden_size"),
+    ],
+)  # fmt: skip
+def test_sizes_beyond_what_the_file_holds_are_refused_before_anything_is_built(
+    name: str, field: str, tmp_path: Path
+) -> None:
+    _, folder = built(name, tmp_path / "m")
+    path = folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), field: 10**8}))
+    begin = time.process_time()
+    assert "config.json" in refusal(folder)
+    assert time.process_time() - begin < 2
