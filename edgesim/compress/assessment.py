@@ -22,7 +22,10 @@ from edgesim.compress.evaluate import (
     correct_answers,
     early_exit,
     entropy_nats,
+    exit_answers,
     exit_table,
+    matthews,
+    matthews_by_ramp,
     paired_difference,
 )
 from edgesim.compress.multi_exit import MultiExitClassifier
@@ -68,9 +71,14 @@ def choose_thresholds(logits: Logits, labels: Labels) -> dict[str, float]:
     }
 
 
-def set_figures(logits: Logits, labels: Labels, thresholds: Mapping[str, float]) -> Figures:
-    """Accuracy of every ramp and exits at the chosen thresholds on one set of rows."""
-    return {
+def set_figures(
+    logits: Logits, labels: Labels, thresholds: Mapping[str, float], metric: str = "accuracy"
+) -> Figures:
+    """Accuracy of every ramp and exits at the chosen thresholds on one set of rows.
+
+    With metric `matthews`, that correlation of the same answers too.
+    """
+    figures: Figures = {
         "num": len(labels),
         "accuracy_by_ramp": [proportion_figures(p) for p in accuracy_by_ramp(logits, labels)],
         "exits": {
@@ -78,17 +86,26 @@ def set_figures(logits: Logits, labels: Labels, thresholds: Mapping[str, float])
             for loss, threshold in thresholds.items()
         },
     }
+    if metric == "matthews":
+        figures[metric] = {
+            "by_ramp": list(matthews_by_ramp(logits, labels)),
+            "exits": {
+                loss: matthews(exit_answers(logits, threshold), labels)
+                for loss, threshold in thresholds.items()
+            },
+        }
+    return figures
 
 
 def dev_figures(
     workload: Workload, thresholds: Mapping[str, float],
-    dense_predictions: NDArray[np.int64] | None,
+    dense_predictions: NDArray[np.int64] | None, metric: str = "accuracy",
 ) -> Figures:  # fmt: skip
     """`set_figures` of a recorded dev set, with the exit table and the comparison with dense."""
     if workload.logits is None or workload.labels is None:
         raise InputError(f"workload {workload.name!r} holds no logits or no labels")
     logits, labels = workload.logits, workload.labels
-    figures = set_figures(logits, labels, thresholds)
+    figures = set_figures(logits, labels, thresholds, metric)
     figures["exit_table"] = [
         exit_figures(point) for point in exit_table(logits, labels, TABLE_THRESHOLDS_NATS)
     ]
@@ -174,4 +191,4 @@ def evaluate_zoo(folder: Path, data_dir: Path) -> Figures:
     predictions = None
     if (folder / EVALUATION_FILE).is_file():
         predictions = read_predictions(load_evaluation(folder))
-    return dev_figures(workload, config.thresholds_nats, predictions)
+    return dev_figures(workload, config.thresholds_nats, predictions, recipe.task.metric)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from typing import Any
 
 from edgesim.compress.evaluate import THRESHOLD_STEP
@@ -36,6 +37,28 @@ def ramp_lines(dev: Figures, dense: Figures | None) -> list[str]:
         cells = (percent(ramps[layer]) if layer < len(ramps) else "" for ramps in figures)
         rows.append((str(layer + 1), *cells))
     return _table(("off-ramp behind layer", *names), rows)
+
+
+def matthews_lines(dev: Figures, dense: Figures | None) -> list[str]:
+    """Sentence on the Matthews correlation, and its table by off-ramp; none without figures."""
+    if "matthews" not in dev:
+        return []
+    columns = [dev] if dense is None else [dev, dense]
+    by_ramp = [[f"{value:.3f}" for value in column["matthews"]["by_ramp"]] for column in columns]
+    layers = enumerate(zip_longest(*by_ramp, fillvalue=""), start=1)
+    rows = [(str(layer), *cells) for layer, cells in layers]
+    exits = ", ".join(
+        f"{value:.3f} at {dev['exits'][loss]['threshold_nats']:.2f} nats"
+        for loss, value in dev["matthews"]["exits"].items()
+    )
+    names = ("compressed",) if dense is None else ("compressed", "dense")
+    return [
+        f"Matthews correlation, the task's own measure (0 for one answer to everything), with "
+        f"early exit: {exits}; by off-ramp:",
+        "",
+        *_table(("off-ramp behind layer", *names), rows),
+        "",
+    ]
 
 
 def exit_lines(dev: Figures) -> list[str]:
@@ -82,7 +105,7 @@ def paired_line(dev: Figures) -> str:
 
 def dev_lines(dev: Figures, dense: Figures | None = None) -> list[str]:
     """The dev figures of the card; `edgesim evaluate` prints the same from a new measurement."""
-    lines = [*ramp_lines(dev, dense), ""]
+    lines = [*ramp_lines(dev, dense), "", *matthews_lines(dev, dense)]
     if "compressed_minus_dense" in dev:
         lines += [paired_line(dev), ""]
     return [*lines, *exit_lines(dev), "", *threshold_lines(dev)]

@@ -83,6 +83,26 @@ def accuracy_by_ramp(logits: Logits, labels: Labels) -> tuple[Proportion, ...]:
     return tuple(wilson_proportion(int(count), len(labels)) for count in right.sum(axis=0))
 
 
+def matthews(answers: NDArray[np.int64], labels: Labels) -> float:
+    """Matthews correlation of answers 0 and 1 with the labels, -1 to 1 (Matthews, 1975).
+
+    (TP TN - FP FN) / sqrt((TP + FP) (TP + FN) (TN + FP) (TN + FN)); 0 where a factor is 0, as for
+    one answer to everything.
+    """
+    positive, true = answers == 1, labels == 1
+    tp, fp = int((positive & true).sum()), int((positive & ~true).sum())
+    fn, tn = int((~positive & true).sum()), int((~positive & ~true).sum())
+    square = (tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)
+    return (tp * tn - fp * fn) / math.sqrt(square) if square else 0.0
+
+
+def matthews_by_ramp(logits: Logits, labels: Labels) -> tuple[float, ...]:
+    """Matthews correlation of every ramp in layer order; the last one is full depth."""
+    correct_answers(logits, labels)  # refuses what does not belong together
+    answers = logits.argmax(axis=-1)
+    return tuple(matthews(answers[:, ramp], labels) for ramp in range(logits.shape[1]))
+
+
 @dataclass(frozen=True)
 class ExitPoint:
     """What one exit threshold gives on one set of rows."""
@@ -101,6 +121,13 @@ def early_exit(logits: Logits, labels: Labels, threshold: float) -> ExitPoint:
     return ExitPoint(
         threshold, wilson_proportion(int(chosen.sum()), len(labels)), float(layers.mean())
     )
+
+
+def exit_answers(logits: Logits, threshold: float) -> NDArray[np.int64]:
+    """The answer of the ramp that each row leaves at."""
+    layers = EntropyExit(threshold).exit_layers(entropy_nats(logits))
+    answers: NDArray[np.int64] = logits.argmax(axis=-1)[np.arange(len(logits)), layers - 1]
+    return answers
 
 
 def threshold_grid(num_labels: int) -> tuple[float, ...]:

@@ -56,6 +56,14 @@ class Task(Section):
     num_selection: int = Field(ge=1)
     """Rows of the selection slice."""
     selection_seed: int = 0
+    metric: Literal["accuracy", "matthews"] = "accuracy"
+    """What the card states beside accuracy: the task's own measure."""
+
+    @model_validator(mode="after")
+    def _metric_fits(self) -> Task:
+        if self.metric == "matthews" and self.num_labels != 2:
+            raise ValueError(f"metric matthews is one of two labels, num_labels {self.num_labels}")
+        return self
 
 
 class Stage(Section):

@@ -154,7 +154,10 @@ def _dense_figures(recipe: Recipe, dev: LabelledText, base: Path, work: Path) ->
     logits = _logits(load_stage(recipe, stage, base, work), recipe, base, dev)
     answers = logits[:, -1].argmax(axis=-1)
     return {
-        "dense": {"stage": stage, "dev": assessment.set_figures(logits, _labels(dev), {})},
+        "dense": {
+            "stage": stage,
+            "dev": assessment.set_figures(logits, _labels(dev), {}, recipe.task.metric),
+        },
         "dense_dev_predictions": " ".join(str(answer) for answer in answers),
     }
 
@@ -185,10 +188,12 @@ def _evaluate(
     if len(recipe.stages) > 1:
         evaluation |= _dense_figures(recipe, data.dev, base, work)
     evaluation["selection"] = assessment.set_figures(
-        _logits(model, recipe, base, selection), _labels(selection), thresholds
+        _logits(model, recipe, base, selection), _labels(selection), thresholds, recipe.task.metric
     )
     predictions = assessment.read_predictions(evaluation)
-    evaluation["dev"] = assessment.dev_figures(workload, thresholds, predictions)
+    evaluation["dev"] = assessment.dev_figures(
+        workload, thresholds, predictions, recipe.task.metric
+    )
     demo = out / assessment.DEMO_FILE
     if demo.is_file():
         evaluation["demo"] = assessment.demo_figures(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgesim.compress.card import ramp_lines
+from edgesim.compress.card import dev_lines, matthews_lines, ramp_lines
 
 
 def figures(*right: int) -> dict[str, object]:
@@ -23,3 +23,20 @@ def test_a_shallower_student_shows_all_of_the_dense_model() -> None:
     rows = [line.split("|")[1:-1] for line in ramp_lines(figures(70), figures(88, 90))[2:]]
     assert [row[1].strip()[:4] for row in rows] == ["70.0", ""]
     assert [row[2].split()[0] for row in rows] == ["88.0", "90.0"]
+
+
+def test_a_task_with_matthews_correlation_shows_it_beside_accuracy() -> None:
+    exits = {"1": {"threshold_nats": 0.2}}
+    dev = {"matthews": {"by_ramp": [0.0, 0.312], "exits": {"1": 0.25}}, "exits": exits}
+    dense = {"matthews": {"by_ramp": [0.1, 0.4, 0.5], "exits": {}}}
+    lines = matthews_lines(dev, dense)
+    assert "0.250 at 0.20 nats" in lines[0]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines[4:-1]]
+    assert rows == [["1", "0.000", "0.100"], ["2", "0.312", "0.400"], ["3", "", "0.500"]]
+
+
+def test_a_task_without_it_has_no_such_lines() -> None:
+    point = {**figures(80)["accuracy_by_ramp"][0]}  # type: ignore[index]
+    exit_point = {"threshold_nats": 0.2, "accuracy": point, "average_exit_layer": 1.0}
+    dev = {**figures(80), "exits": {"1": exit_point}, "exit_table": []}
+    assert "Matthews" not in "".join(dev_lines(dev))

@@ -15,7 +15,10 @@ from edgesim.compress.evaluate import (
     choose_threshold,
     early_exit,
     entropy_nats,
+    exit_answers,
     exit_table,
+    matthews,
+    matthews_by_ramp,
     paired_difference,
     threshold_grid,
     wilson_proportion,
@@ -41,6 +44,24 @@ def test_entropy_lies_between_zero_and_that_of_a_guess(logits: np.ndarray) -> No
     assert (entropy >= 0).all()
     assert (entropy <= math.log(3) + 1e-12).all()
     assert entropy_nats(logits + np.float32(0)).tolist() == entropy.tolist()
+
+
+def test_matthews_correlation_is_that_of_the_four_counts() -> None:
+    """Oracle: TP 6, FP 1, FN 2, TN 3 gives (18 - 2) / sqrt(7 * 8 * 4 * 5)."""
+    labels = np.array([1] * 8 + [0] * 4)
+    answers = np.array([1] * 6 + [0] * 2 + [1] + [0] * 3)
+    assert matthews(answers, labels) == pytest.approx(16 / math.sqrt(1120), abs=1e-12)
+    assert matthews(answers, labels) == pytest.approx(np.corrcoef(answers, labels)[0, 1])
+    assert matthews(np.ones(12, dtype=np.int64), labels) == 0
+    assert matthews(1 - labels, labels) == -1
+
+
+def test_matthews_correlation_goes_ramp_by_ramp_and_exits_answer_where_they_leave() -> None:
+    logits = logits_of([[0.9, 0.6], [0.6, 0.1], [0.1, 0.2]])
+    labels = np.array([1, 0, 0])
+    assert matthews_by_ramp(logits, labels) == pytest.approx((0.5, 1.0))
+    assert exit_answers(logits, 0.4).tolist() == [1, 0, 0]
+    assert exit_answers(logits, 0.69).tolist() == [1, 1, 0]
 
 
 @pytest.mark.parametrize(
