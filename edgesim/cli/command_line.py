@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from edgesim.cli import chips, faults, formats, models, report, run, scale, sweeps, validation
 from edgesim.cli.ablate import add_ablate
@@ -29,14 +32,45 @@ COMMANDS = (
 """Each adds one command with its options; the order is that of the help page."""
 
 
+INTERRUPTED, TERMINATED = 130, 143
+"""Exit codes of a shell for SIGINT and SIGTERM."""
 WRITTEN = ("json", "output", "timeline", "tornado")
 """Options that name what a command writes."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code: 0 done, 1 a row of validate is out, 2 bad input."""
+    """Run one command; returns the exit code: 0 done, 1 a row of validate is out, 2 bad input.
+
+    Ctrl-C gives 130 and SIGTERM 143, both after what was begun is cleared away.
+    """
     parser = _parser()
     chosen = parser.parse_args(arguments)
+    with _terminated_as_interrupted() as terminations:
+        code = _code(chosen)
+    return TERMINATED if terminations and code == INTERRUPTED else code
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[list[int]]:
+    """Let SIGTERM end a command as Ctrl-C does; gives a list that holds it once it came."""
+    came: list[int] = []
+
+    def stop(number: int, _: object) -> None:
+        came.append(number)
+        raise KeyboardInterrupt
+
+    mine = threading.current_thread() is threading.main_thread()
+    mine = mine and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if mine:
+        signal.signal(signal.SIGTERM, stop)
+    try:
+        yield came
+    finally:
+        if mine:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _code(chosen: argparse.Namespace) -> int:
     try:
         check_output(getattr(chosen, "json", None))
         for option in WRITTEN:
@@ -51,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt as stop:
         print(f"edgesim: {str(stop) or 'interrupted'}", file=sys.stderr)
-        return 130
+        return INTERRUPTED
     return code or 0
 
 

@@ -19,6 +19,9 @@ from edgesim.hw.spec import CHIP_KINDS, AcceleratorSpec, Chip
 from edgesim.paths import data_folder, data_names, data_path
 from edgesim.placed_yaml import MOST_SHOWN, Place, read_placed
 
+OVERRIDE = "override "
+"""Before the path of an override, as the place of what it set."""
+
 
 @dataclass
 class _Source:
@@ -81,9 +84,9 @@ class ChipTemplate:
             model.model_validate(source.values)
         except ValidationError as error:
             between = ("missing",)
-            located = [f for f in error.errors() if f["loc"] and f["type"] not in between]
+            located = [f for f in _separate(error) if f["loc"] and f["type"] not in between]
             lines = [ln for one in located for ln in _fault(one, source, model, self.path)]
-            return [line for line in dict.fromkeys(lines) if line.startswith("override ")]
+            return [line for line in dict.fromkeys(lines) if line.startswith(OVERRIDE)]
         return []
 
     def _overridden(self, overrides: Mapping[str, Any]) -> tuple[_Source, list[str]]:
@@ -165,16 +168,16 @@ def _override(source: _Source, dotted: str, value: Any) -> str | None:
             hint = _close(part, list(known))
             if not hint.startswith("did"):
                 hint = _near_path(dotted, source) + hint
-            return f"override {dotted}: no {part!r} in {within}; {hint}"
+            return f"{OVERRIDE}{dotted}: no {part!r} in {within}; {hint}"
         keys.append(key)
         if position == len(parts) - 1:
             target[key] = list(value) if isinstance(value, tuple) else value
-            source.places[tuple(keys)] = f"override {dotted}"
+            source.places[tuple(keys)] = f"{OVERRIDE}{dotted}"
             break
         if not isinstance(target.get(key, {}), dict):
-            return f"override {dotted}: {part} holds a value, no section"
+            return f"{OVERRIDE}{dotted}: {part} holds a value, no section"
         if key not in target:
-            source.places[tuple(keys)] = f"override {dotted}"
+            source.places[tuple(keys)] = f"{OVERRIDE}{dotted}"
         target = target.setdefault(key, {})
         model = _field_type(model, part)
     return None
@@ -249,7 +252,7 @@ def _validate(source: _Source, path: Path) -> Chip:
     try:
         return model.model_validate(source.values)
     except ValidationError as error:
-        lines = [line for fault in error.errors() for line in _fault(fault, source, model, path)]
+        lines = [line for fault in _separate(error) for line in _fault(fault, source, model, path)]
         if model is AcceleratorSpec:
             between = consistency_faults(readable_parts(source.values))
             lines += [_model_fault(line, source, path) for line in between]
@@ -259,15 +262,6 @@ def _validate(source: _Source, path: Path) -> Chip:
 def _fault(fault: Any, source: _Source, model: type[BaseModel], path: Path) -> list[str]:
     """Lines of one pydantic fault: place, dotted path, what was given and what is allowed."""
     location = tuple(part for part in fault["loc"] if part != "[key]")
-    place = next(
-        (
-            source.places[location[:length]]
-            for length in range(len(location), 0, -1)
-            if location[:length] in source.places
-        ),
-        f"{path}:1",
-    )
-    dotted = ".".join(str(part) for part in location)
     message = fault["msg"].removeprefix("Value error, ")
     if fault["type"] == "extra_forbidden":
         keys = list(_keys(_section(model, location[:-1]), {}).values())
@@ -277,11 +271,13 @@ def _fault(fault: Any, source: _Source, model: type[BaseModel], path: Path) -> l
     elif fault["type"] in ("model_type", "dict_type"):
         keys = list(dict.fromkeys(_keys(_section(model, location), {}).values()))
         message = f"got {_shown(fault['input'])}; a section with {', '.join(keys) or 'values'}"
+    elif fault["type"] == "tuple_type":
+        message = f"got {_shown(fault['input'])}; a list, such as [{fault['input']}]"
     elif fault["type"] not in ("value_error",):
         message = f"got {_shown(fault['input'])}; {message}"
     if not location:
         return [_model_fault(line, source, path) for line in message.splitlines()]
-    return [_placed_line(place, f"{dotted}: {message}")]
+    return [_placed_line(location, message, source, path)]
 
 
 def _shown(given: Any) -> str:
@@ -299,19 +295,29 @@ def _section(model: Any, location: Sequence[Any]) -> Any:
 
 def _model_fault(line: str, source: _Source, path: Path) -> str:
     """Place a fault that a whole-chip check reports as `dotted: message`."""
-    dotted = tuple(line.split(":", 1)[0].split("."))
-    place = next(
-        (
-            source.places[dotted[:length]]
-            for length in range(len(dotted), 0, -1)
-            if dotted[:length] in source.places
-        ),
-        f"{path}:1",
-    )
-    return _placed_line(place, line)
-
-
-def _placed_line(place: str, line: str) -> str:
-    """`place: dotted: message`, an override's path said once."""
     dotted, _, message = line.partition(": ")
-    return f"{place}: {message}" if place == f"override {dotted}" else f"{place}: {line}"
+    return _placed_line(tuple(dotted.split(".")), message, source, path)
+
+
+def _placed_line(location: tuple[Any, ...], message: str, source: _Source, path: Path) -> str:
+    """`place: dotted: message`; an override is its own place, so its path is said once."""
+    length, place = next(
+        (
+            (length, source.places[location[:length]])
+            for length in range(len(location), 0, -1)
+            if location[:length] in source.places
+        ),
+        (0, f"{path}:1"),
+    )
+    said = place.removeprefix(OVERRIDE)
+    if place != said and said.count(".") + 1 == length:
+        inner = "".join(f".{part}" for part in location[length:])
+        return f"{place}{inner}: {message}"
+    return f"{place}: {'.'.join(map(str, location))}: {message}"
+
+
+def _separate(error: ValidationError) -> list[Any]:
+    """Faults of pydantic, without a list's being short because its items are wrong."""
+    found = error.errors()
+    inner = {fault["loc"][:length] for fault in found for length in range(len(fault["loc"]))}
+    return [fault for fault in found if fault["type"] != "too_short" or fault["loc"] not in inner]

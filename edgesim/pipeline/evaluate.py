@@ -35,7 +35,6 @@ from edgesim.mapping.shared_plans import SharedPlans
 from edgesim.mapping.stored import packed_column_tiles
 from edgesim.pipeline.answers import accuracy
 from edgesim.pipeline.run_input import RunInput, prepare
-from edgesim.pipeline.simulate import simulate
 from edgesim.sim.scheduled_run import ScheduledSimulator
 from edgesim.sim.segment_logs import SegmentLogs
 from edgesim.sim.workload_run import WorkloadSimulator
@@ -158,6 +157,8 @@ class Evaluator:
 
     def _simulated(self, chip: Chip, options: RunOptions) -> Figures:
         """Through `simulate`, for chips that have no segments to share."""
+        from edgesim.pipeline.simulate import simulate  # 0.1 s that few workers need
+
         result = simulate(
             self.trace, chip, workload=self.workload, exit_policy=options.policy(),
             pad_to=options.pad_to, precision=options.precision, technology=self.technology,

@@ -9,7 +9,7 @@ from math import prod
 from typing import Any
 
 from edgesim.errors import EdgesimError, InputError
-from edgesim.hw.loader import ChipTemplate
+from edgesim.hw.loader import OVERRIDE, ChipTemplate
 from edgesim.pipeline.evaluate import RunOptions
 from edgesim.pipeline.models import find_model
 from edgesim.sweeps.axis import OPTIONS, RESERVED, Axis, Setting, parse_axis
@@ -199,7 +199,7 @@ def _value_faults(path: str, value: Any, templates: Mapping[str, ChipTemplate]) 
     if path in OPTIONS:
         return option_faults(path, value)
     lines = [
-        line.removeprefix(f"override {path}: ")
+        line.removeprefix(OVERRIDE)
         for template in templates.values()
         for line in template.override_faults({path: value})
     ]

@@ -48,9 +48,8 @@ def varying_paths(choices: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     return tuple(kept)
 
 
-def point_labels(choices: Sequence[Mapping[str, Any]]) -> list[str]:
-    """One label per point; points that differ in nothing share one."""
-    paths = varying_paths(choices)
+def point_labels(choices: Sequence[Mapping[str, Any]], paths: Sequence[str]) -> list[str]:
+    """One label per point, of its varying paths; points that differ in nothing share one."""
     return [
         ", ".join(_part(path, choice[path], paths) for path in paths if path in choice)
         or "the only point"

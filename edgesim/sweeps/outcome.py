@@ -91,7 +91,8 @@ def stored_result(path: str | Path, name: str | None = None) -> SweepResult:
 
 def _result(rows: Sequence[tuple[Member, tuple[str, str]]], store: str) -> SweepResult:
     choices = [member.choice for member, _ in rows]
-    labels = point_labels(choices)
+    axes = varying_paths(choices)
+    labels = point_labels(choices, axes)
     records = [
         {
             "label": label, "status": status, "reason": reason,
@@ -105,7 +106,7 @@ def _result(rows: Sequence[tuple[Member, tuple[str, str]]], store: str) -> Sweep
     frame = pd.DataFrame(records, columns=columns)
     for column in (*COLUMNS, "seconds"):
         frame[column] = pd.to_numeric(frame[column])
-    return SweepResult(frame, varying_paths(choices), store)
+    return SweepResult(frame, axes, store)
 
 
 def _figures(outcome: Outcome | None) -> dict[str, Any]:

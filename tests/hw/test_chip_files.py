@@ -143,6 +143,23 @@ def test_overrides_take_spec_names_and_file_keys_alike() -> None:
     assert by_key.clock.frequency_hz == 5e8
 
 
+@pytest.mark.parametrize(
+    ("path", "value", "line"),
+    [
+        ("buffers.auxiliary_bytes", 1, "override buffers.auxiliary_bytes: got 1; write a number"),
+        ("placement.activation", ["sram", 3], "override placement.activation.1: got 3;"),
+        ("sfu.programs.add.passes", [["x"]], "override sfu.programs.add.passes.0.0: got 'x';"),
+        ("placement.activation", "sram", "override placement.activation: got 'sram'; a list"),
+        ("buffers.operand0.data_bytes", "32 B", "override buffers.operand0.data_bytes: 32 B hold"),
+    ],
+)
+def test_a_faulty_override_is_one_line_that_names_its_path_once(
+    path: str, value: object, line: str
+) -> None:
+    (found,) = faults(BASE, {path: value})
+    assert found.startswith(line)
+
+
 def test_overrides_add_a_storage_that_the_file_lacks() -> None:
     chip = load_chip(
         BASE,

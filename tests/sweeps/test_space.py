@@ -12,7 +12,7 @@ from edgesim.errors import InputError
 from edgesim.sweeps.axis import parse_axis
 from edgesim.sweeps.constraint import parse_constraint
 from edgesim.sweeps.design import design_of
-from edgesim.sweeps.labels import point_labels
+from edgesim.sweeps.labels import point_labels, varying_paths
 from edgesim.sweeps.sampling import choices
 
 SPACE_FILE = Path(__file__).parents[2] / "notebooks" / "space.yaml"
@@ -174,4 +174,4 @@ def test_labels_name_what_differs_and_leave_out_what_follows_from_it() -> None:
         for n, cell, size in ((16, "reram_mlc2", "128 KiB"), (8, "reram_slc", "64 KiB"),
                               (8, "reram_mlc2", "64 KiB"), (16, "reram_slc", "64 KiB"))
     ]  # fmt: skip
-    assert point_labels(choices_of)[0] == "n=16, MLC2, 128 KiB"
+    assert point_labels(choices_of, varying_paths(choices_of))[0] == "n=16, MLC2, 128 KiB"
