@@ -82,7 +82,7 @@ def test_ten_thousand_points_take_less_than_two_seconds() -> None:
     import time
 
     costs = np.random.default_rng(0).random((10_000, 3))
-    begin = time.perf_counter()
+    begin = time.process_time()
     kept = nondominated(costs)
-    assert time.perf_counter() - begin < 2
+    assert time.process_time() - begin < 2
     assert 20 < kept.sum() < 1000
