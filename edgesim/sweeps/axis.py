@@ -19,6 +19,15 @@ RESERVED = ("chip", "model", *OPTIONS)
 _QUANTITY = re.compile(r"^\s*([-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)\s*([A-Za-z/]*)\s*$")
 _RANGE_KEYS = {"low", "high", "num", "log"}
 
+_CONTINUOUS = ("exit_threshold", "latency_target_s", "latency_target_fraction")
+"""Options between whole numbers of which there are others."""
+_SMALLER = {
+    "kB": ("B", 1000), "MB": ("kB", 1000), "GB": ("MB", 1000),
+    "KiB": ("B", 1024), "MiB": ("KiB", 1024), "GiB": ("MiB", 1024),
+}  # fmt: skip
+"""A unit of bytes to the next smaller one and how many of those it is."""
+_COUNTED = ("B", "bit", "bits", *_SMALLER)
+
 Setting = dict[str, Any]
 """Chip paths, options, `chip` and `model` with their values."""
 
@@ -34,6 +43,8 @@ class Range:
     num: int | None = None
     """Values of a grid."""
     log: bool = False
+    whole: bool = False
+    """Whether only whole numbers are taken; of bytes, whole ones of the next smaller unit."""
 
     def at(self, share: float) -> float:
         """The number at a share of 0 to 1 of the way, in equal steps or equal ratios."""
@@ -43,7 +54,16 @@ class Range:
 
     def value(self, number: float) -> Any:
         """A number as it is written in a chip file, with six digits."""
+        if self.whole:
+            return self._whole_value(number)
         return f"{number:.6g} {self.unit}" if self.unit else float(f"{number:.6g}")
+
+    def _whole_value(self, number: float) -> Any:
+        smaller, ratio = _SMALLER.get(self.unit, (self.unit, 1))
+        found = round(number * ratio)
+        if found % ratio == 0:
+            found, smaller = found // ratio, self.unit
+        return f"{found} {smaller}" if smaller else found
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +107,7 @@ class Axis:
 def parse_axis(name: str, given: object) -> Axis:
     """The axis of a list of values or of a range; InputError says what is wrong."""
     if isinstance(given, Mapping):
-        return Axis(name, range=_range(given))
+        return Axis(name, range=_range(name, given))
     if isinstance(given, str) or not isinstance(given, Sequence):
         raise InputError(f"got {given!r}; a list of values or a range with low and high")
     if len(given) == 0:
@@ -102,7 +122,7 @@ def parse_axis(name: str, given: object) -> Axis:
     return Axis(name, tuple(given))
 
 
-def _range(given: Mapping[str, Any]) -> Range:
+def _range(name: str, given: Mapping[str, Any]) -> Range:
     unknown = sorted(set(given) - _RANGE_KEYS)
     if unknown or not {"low", "high"} <= set(given):
         raise InputError(
@@ -118,7 +138,12 @@ def _range(given: Mapping[str, Any]) -> Range:
         raise InputError(f"num: got {num!r}; a whole number of at least 2")
     if type(log) is not bool or (log and low <= 0):
         raise InputError(f"log: got {log!r} for low {low:g}; true or false, and true above 0 only")
-    return Range(low, high, unit, num, log)
+    plain = type(given["low"]) is int and type(given["high"]) is int and name not in _CONTINUOUS
+    if plain and num is not None and num > high - low + 1:
+        raise InputError(
+            f"num: got {num}; {low:g} to {high:g} are {high - low + 1:g} whole numbers"
+        )
+    return Range(low, high, unit, num, log, plain or unit in _COUNTED)
 
 
 def _number(given: object) -> tuple[float, str]:

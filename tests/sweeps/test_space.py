@@ -139,6 +139,32 @@ def test_ranges_go_in_equal_steps_or_equal_ratios() -> None:
     assert ratios.grid() == (0.01, 0.1, 1.0)
 
 
+@pytest.mark.parametrize(
+    ("path", "low", "high", "middle"),
+    [
+        ("storage.reram.capacity", "1 MiB", "8 MiB", "4608 KiB"),
+        ("storage.reram.capacity", "1 MiB", "7 MiB", "4 MiB"),
+        ("buffers.auxiliary", "3 KiB", "6 KiB", "4608 B"),
+        ("storage.lpddr4.port", "32 bit", "65 bit", "48 bit"),
+        ("exit_layer", 1, 5, 3),
+        ("pad_to", 16, 129, 72),
+        ("exit_threshold", 0, 1, 0.5),
+        ("clock.voltage", "0.6 V", "0.9 V", "0.75 V"),
+    ],
+)
+def test_a_range_of_what_is_counted_takes_whole_values(
+    path: str, low: object, high: object, middle: object
+) -> None:
+    axis = parse_axis(path, {"low": low, "high": high})
+    assert (axis.at(0.0), axis.at(0.5), axis.at(1.0)) == (low, middle, high)
+    design_of(es.Space(axes={path: {"low": low, "high": high, "num": 2}}))
+
+
+def test_more_whole_numbers_than_there_are_between_two_are_refused() -> None:
+    with pytest.raises(InputError, match="1 to 5 are 5 whole numbers"):
+        parse_axis("exit_layer", {"low": 1, "high": 5, "num": 6})
+
+
 @pytest.mark.parametrize("method", ["random", "sobol"])
 def test_draws_repeat_with_their_seed_and_differ_from_each_other(method: str) -> None:
     if method == "sobol":
