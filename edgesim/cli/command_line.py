@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import threading
@@ -34,6 +35,8 @@ COMMANDS = (
 
 INTERRUPTED, TERMINATED = 130, 143
 """Exit codes of a shell for SIGINT and SIGTERM."""
+UNREAD = 141
+"""That of SIGPIPE: the reader of our output, such as `head`, has left."""
 WRITTEN = ("json", "output", "timeline", "tornado")
 """Options that name what a command writes."""
 
@@ -76,9 +79,13 @@ def _code(chosen: argparse.Namespace) -> int:
         for option in WRITTEN:
             check_writable(getattr(chosen, option, None))
         code = chosen.run(chosen)
+        sys.stdout.flush()
     except EdgesimError as error:
         print(f"edgesim: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UNREAD
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         print(f"edgesim: {place}{error.strerror or error}", file=sys.stderr)

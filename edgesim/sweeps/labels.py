@@ -36,13 +36,21 @@ SAID = {
 MEANT = {"latency_target_fraction": " of full time"}
 
 
-def varying_paths(choices: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """Paths that differ among points, in order, without those that an earlier one determines."""
+def varying_paths(
+    choices: Sequence[Mapping[str, Any]], axis_of: Mapping[str, str]
+) -> tuple[str, ...]:
+    """Paths that differ among points, in order, without those that follow from an earlier one.
+
+    A path follows only from paths of its own axis, which `axis_of` names for paths that share one:
+    where every point has a capacity of its own, its voltage follows from nothing.
+    """
     paths = dict.fromkeys(path for choice in choices for path in choice)
     columns = {path: [value_text(choice.get(path)) for choice in choices] for path in paths}
     kept: list[str] = []
     for path, column in columns.items():
-        told = any(_determines(columns[other], column) for other in kept)
+        axis = axis_of.get(path, path)
+        beside = [other for other in kept if axis_of.get(other, other) == axis]
+        told = any(_determines(columns[other], column) for other in beside)
         if len(set(column)) > 1 and not told:
             kept.append(path)
     return tuple(kept)

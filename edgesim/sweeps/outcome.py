@@ -75,7 +75,19 @@ def result_of(store: Store, sweeps: Sequence[SweepRecord]) -> SweepResult:
             status = (MISSING, "") if found is None else verdict(found, constraints)
             key = (sweep.id, member.position) if found is None else (found.key, status)
             rows.setdefault(key, (member, status))
-    return replace(_result(list(rows.values()), store.path), unplanned=unplanned)
+    shared = {path: axis for sweep in sweeps for path, axis in _axis_of(sweep).items()}
+    return replace(_result(list(rows.values()), store.path, shared), unplanned=unplanned)
+
+
+def _axis_of(sweep: SweepRecord) -> dict[str, str]:
+    """The axis of every path that an axis sets beside others."""
+    return {
+        path: name
+        for name, values, _ in sweep.description["axes"]
+        for value in values
+        if isinstance(value, Mapping)
+        for path in value
+    }
 
 
 def stored_result(path: str | Path, name: str | None = None) -> SweepResult:
@@ -89,9 +101,11 @@ def stored_result(path: str | Path, name: str | None = None) -> SweepResult:
         return result_of(store, chosen)
 
 
-def _result(rows: Sequence[tuple[Member, tuple[str, str]]], store: str) -> SweepResult:
+def _result(
+    rows: Sequence[tuple[Member, tuple[str, str]]], store: str, axis_of: Mapping[str, str]
+) -> SweepResult:
     choices = [member.choice for member, _ in rows]
-    axes = varying_paths(choices)
+    axes = varying_paths(choices, axis_of)
     labels = point_labels(choices, axes)
     records = [
         {

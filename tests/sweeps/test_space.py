@@ -200,4 +200,15 @@ def test_labels_name_what_differs_and_leave_out_what_follows_from_it() -> None:
         for n, cell, size in ((16, "reram_mlc2", "128 KiB"), (8, "reram_slc", "64 KiB"),
                               (8, "reram_mlc2", "64 KiB"), (16, "reram_slc", "64 KiB"))
     ]  # fmt: skip
-    assert point_labels(choices_of, varying_paths(choices_of))[0] == "n=16, MLC2, 128 KiB"
+    axis_of = {f"buffers.operand{number}.data": "buffers" for number in (0, 1)}
+    paths = varying_paths(choices_of, axis_of)
+    assert point_labels(choices_of, paths)[0] == "n=16, MLC2, 128 KiB"
+
+
+def test_values_that_no_two_points_share_do_not_hide_each_other() -> None:
+    drawn = [
+        {"storage.reram.capacity": f"{1000 + number} KiB", "clock.voltage": f"0.{number} V"}
+        for number in (6, 7, 8)
+    ]
+    labels = point_labels(drawn, varying_paths(drawn, {}))
+    assert labels[0] == "ReRAM 1006 KiB, 0.6 V"
