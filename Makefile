@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 PIP_ARGS ?=
 # Such as --sentences DIR/sst2/dev.tsv: also times a labelled text of one's own.
 BENCH_ARGS ?=
+# Processes that share the tests.
+WORKERS ?= 2
 STAMP := $(VENV)/.edgesim-installed
 TEST_STAMP := $(VENV)/.edgesim-test-installed
 
@@ -17,7 +19,7 @@ demo: $(STAMP)
 	$(BIN)/edgesim demo
 
 test: $(TEST_STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS)
 
 lint: $(TEST_STAMP)
 	$(BIN)/ruff check edgesim tests
