@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,10 +49,15 @@ class Promise:
 
 
 PROMISES = {
+    "albert-minilm-sst2": Promise(872, 0.83, 0.89, lost=0.1, exit_layer=3.0),
     "minilm-sst2-ee": Promise(872, 0.88, 0.89, lost=0.015, exit_layer=3.0),
     "minilm-sst2-edgebert": Promise(872, 0.875, 0.89, lost=0.02, exit_layer=3.0),
 }
-TWO_POINTS = "2.06 points are lost on dev: one sentence too many"
+MISSED = {
+    ("minilm-sst2-edgebert", "lost"): "2.06 points are lost on dev: one sentence too many",
+    ("albert-minilm-sst2", "full_depth"): "81.8 % behind the last layer; 83.4 % behind the third",
+}
+"""Promises that training has not kept; a test fails as soon as one is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +101,22 @@ def promise(shipped: Shipped) -> Promise:
     return found
 
 
-def test_full_depth_is_as_accurate_as_promised(shipped: Shipped, promise: Promise) -> None:
+@pytest.fixture
+def missed(shipped: Shipped, request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Expects failure where a promise of the model is known to be missed."""
+
+    def expect(name: str) -> None:
+        reason = MISSED.get((shipped.folder.name, name))
+        if reason is not None:
+            request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
+
+    return expect
+
+
+def test_full_depth_is_as_accurate_as_promised(
+    shipped: Shipped, promise: Promise, missed: Callable[[str], None]
+) -> None:
+    missed("full_depth")
     full = accuracy_by_ramp(shipped.logits, shipped.labels)[-1]
     assert full.num == promise.num_rows
     assert full.value >= promise.full_depth
@@ -106,10 +127,9 @@ def test_the_dense_model_is_as_accurate_as_promised(shipped: Shipped, promise: P
 
 
 def test_compression_costs_no_more_than_promised(
-    shipped: Shipped, promise: Promise, request: pytest.FixtureRequest
+    shipped: Shipped, promise: Promise, missed: Callable[[str], None]
 ) -> None:
-    if shipped.folder.name == "minilm-sst2-edgebert":
-        request.applymarker(pytest.mark.xfail(strict=True, reason=TWO_POINTS))
+    missed("lost")
     full = accuracy_by_ramp(shipped.logits, shipped.labels)[-1]
     assert full.value >= shipped.dense_accuracy - promise.lost
 
