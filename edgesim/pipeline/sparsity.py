@@ -13,7 +13,9 @@ from edgesim.ir.sparsity_study import SparsityRow, SparsityStudy
 from edgesim.pipeline.models import find_model
 
 if TYPE_CHECKING:
+    from edgesim.compress.recipe import Recipe
     from edgesim.compress.sparsity_curve import PruningRun
+    from edgesim.compress.training import TrainingSet
 
 EMBEDDING_FRACTIONS = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 ENCODER_FRACTIONS = (0.5, 0.7, 0.85, 0.95)
@@ -38,8 +40,7 @@ def sparsity_study(
     with is then the base trained alike and not pruned, and the word table is left alone.
     """
     _check((*embedding_fractions, *encoder_fractions), num_steps, batch_size, schedule)
-    from edgesim.compress import build, stage_runs
-    from edgesim.compress.base import find_base
+    from edgesim.compress import stage_runs
     from edgesim.compress.evaluate import correct_answers
     from edgesim.compress.recipe import load_recipe
     from edgesim.compress.sparsity_curve import (
@@ -48,7 +49,6 @@ def sparsity_study(
         encoder_rows,
         unpruned_runs,
     )
-    from edgesim.compress.training import TrainingSet
 
     folder = find_model(model).path
     recipe = load_recipe(folder / "recipe.yaml")
@@ -56,8 +56,6 @@ def sparsity_study(
         source, embedding_fractions = stage_runs.base_weights(folder, recipe, base_dir), ()
     else:
         source = stage_runs.file_weights(folder, weights_file)
-    data = build.load_task(recipe, data_dir)
-    assert data.train.labels is not None
     runs = stage_runs.dev_runs(folder, source.model, data_dir)
     run = PruningRun(num_steps, seed, batch_size, start=schedule[0], end=schedule[1])
     rows: list[SparsityRow] = []
@@ -67,8 +65,7 @@ def sparsity_study(
             rows.append(row)
             bar.update()
         if methods and encoder_fractions:
-            tokens = build.training_tokens(recipe, data, find_base(recipe.base, base_dir))
-            training = TrainingSet(tokens, data.train.labels)
+            training = _training_set(recipe, data_dir, base_dir)
             if weights_file is None:
                 runs = unpruned_runs(source.model, training, run, runs, work_dir)
             for row in encoder_rows(
@@ -83,6 +80,18 @@ def sparsity_study(
         text=f"{recipe.task.name} dev", num_sentences=len(runs.labels), correct=right,
         rows=tuple(rows),
     )  # fmt: skip
+
+
+def _training_set(recipe: Recipe, data_dir: Path, base_dir: Path | None) -> TrainingSet:
+    """The recipe's training rows, tokenised."""
+    from edgesim.compress import build
+    from edgesim.compress.base import find_base
+    from edgesim.compress.training import TrainingSet
+
+    data = build.load_task(recipe, data_dir)
+    assert data.train.labels is not None
+    tokens = build.training_tokens(recipe, data, find_base(recipe.base, base_dir))
+    return TrainingSet(tokens, data.train.labels)
 
 
 def _check(

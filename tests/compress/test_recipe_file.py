@@ -121,3 +121,12 @@ def test_a_stage_s_hash_depends_on_what_came_before_it_and_not_on_what_follows()
     changed = recipe.model_copy(update={"seed": recipe.seed + 1})
     assert changed.stage_hash(0) != recipe.stage_hash(0)
     assert len({recipe.stage_hash(i) for i in range(len(recipe.stages))}) == len(recipe.stages)
+
+
+def test_matthews_correlation_is_a_measure_of_two_labels(tmp_path: Path) -> None:
+    content = toy_recipe()
+    content["task"] |= {"metric": "matthews"}
+    assert load_recipe(write(tmp_path / "r.yaml", content)).task.metric == "matthews"
+    content["task"] |= {"num_labels": 3}
+    with pytest.raises(InputError, match="metric matthews is one of two labels, num_labels 3"):
+        load_recipe(write(tmp_path / "r.yaml", content))

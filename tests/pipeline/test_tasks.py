@@ -13,6 +13,7 @@ from toy_traces import BertShape, bert_like, toy_chip
 
 import edgesim as es
 from edgesim.cli.command_line import main
+from edgesim.compress.zoo_config import load_zoo_config
 from edgesim.errors import InputError
 from edgesim.hw.spec import AcceleratorSpec
 from edgesim.ir.ops import AttentionScores
@@ -160,6 +161,31 @@ def test_switches_cost_time_and_energy_of_an_hour_and_can_overload_the_chip() ->
             result, chip, 0.999 / result.sentences[0].latency_s, num_sentences=500, tasks=found,
             order="turns",
         )  # fmt: skip
+
+
+def test_shipped_models_of_two_tasks_take_one_file_and_a_switch_writes_no_embedding() -> None:
+    """EdgeBERT's claim for its ReRAM: written once, read by every task."""
+    folders = [es.find_model(name) for name in ("minilm-sst2-edgebert", "minilm-cola-edgebert")]
+    first, second = (load_zoo_config(folder.path).embeddings for folder in folders)
+    assert first == second
+    chip = es.load_chip("edgebert-n16")
+    tasks = []
+    for folder in folders:
+        trace = folder.trace()
+        result = es.simulate(trace, chip, pad_to=16)
+        tasks.append(Task(trace, result, folder.workload().predictor))
+    found = task_set(tasks, chip)
+    alone = task_set(tasks[:1], chip)
+    assert found.shared_bits == alone.shared_bits > 0
+    assert found.spared.energy_j.low > 0
+    assert isinstance(chip, AcceleratorSpec)
+    media = chip.placement.embedding_weight
+    for pair in found.switches:
+        for switch in pair:
+            written = [t.name for t in switch.terms if t.name.endswith(": written")]
+            assert written
+            assert not [name for name in written if any(m in name for m in media)]
+            assert not [t.name for t in switch.terms if "embedding" in t.name]
 
 
 def test_the_command_takes_tasks_and_refuses_what_does_not_fit_them(
