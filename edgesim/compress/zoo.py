@@ -59,12 +59,17 @@ def _stored(prefix: str, content: bytes) -> StoredFile:
 
 
 def weight_format(recipe: Recipe) -> WeightFormat:
-    """The format of the recipe's last stage; InputError when that stage does not quantise."""
+    """The format of the recipe's last stage; InputError where weights or tables keep float32."""
     quantise = recipe.stages[-1].quantise
     if quantise is None:
         raise InputError(
             f"recipe {recipe.name}: its last stage does not quantise, and the zoo stores "
             f"AdaptivFloat codes; give the last stage a `quantise` section"
+        )
+    if all(stage.embeddings is None for stage in recipe.stages):
+        raise InputError(
+            f"recipe {recipe.name}: no stage rounds the embeddings, and the zoo stores "
+            f"AdaptivFloat codes; give a stage an `embeddings` section, such as prune_fraction: 0"
         )
     stored = quantise.weight_format
     if not isinstance(stored, AdaptivFloat) or not stored.name.startswith("adaptivfloat"):

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from edgesim.compress.recipe import Recipe
-from edgesim.compress.zoo import load_zoo_model, load_zoo_tokenizer, save_zoo_model
+from edgesim.compress.zoo import load_zoo_model, load_zoo_tokenizer, save_zoo_model, weight_format
 from edgesim.compress.zoo_config import load_zoo_config
 from edgesim.errors import InputError
 from tests.compress.toy_models import rounded, toy_model
@@ -108,6 +108,13 @@ def test_a_recipe_without_rounding_is_refused(recipe: Recipe, zoo_inputs: dict[s
     dense = recipe.model_copy(update={"stages": recipe.stages[:1]})
     with pytest.raises(InputError, match="does not quantise"):
         save_zoo_model(rounded(toy_model()), dense, **zoo_inputs)
+
+
+def test_a_recipe_whose_tables_keep_float32_is_refused_before_it_trains(recipe: Recipe) -> None:
+    bare = tuple(stage.model_copy(update={"embeddings": None}) for stage in recipe.stages)
+    weight_format(recipe)
+    with pytest.raises(InputError, match="no stage rounds the embeddings"):
+        weight_format(recipe.model_copy(update={"stages": bare}))
 
 
 def flip(path: Path) -> None:
