@@ -97,6 +97,17 @@ def test_simulating_a_saved_trace_loads_no_torch() -> None:
     assert done.stdout.split() == ["False", "1"]
 
 
+def test_a_command_on_a_saved_trace_loads_none_of_scipys_algebra_and_leaves_it_importable() -> None:
+    code = (
+        "import sys; from edgesim.cli import main; from edgesim.paths import zoo_path; "
+        "trace = zoo_path('minilm-sst2-ee') / 'trace.npz'; "
+        "code = main(['run', str(trace), '--pad-to', '16']); "
+        "print(code, 'scipy.linalg' in sys.modules); import scipy.linalg"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "0 False"
+
+
 def test_every_public_name_resolves() -> None:
     for name in edgesim.__all__:
         assert getattr(edgesim, name) is not None

@@ -96,10 +96,13 @@ def _simulate(chosen: argparse.Namespace, chips: Sequence[str]) -> list[SimResul
 
     Chips other than accelerators compute in float32 whatever arithmetic is asked for.
     """
+    from edgesim.pipeline.kernel_start import load_kernels
     from edgesim.pipeline.models import module_of
     from edgesim.pipeline.simulate import simulate
 
     loaded = [asked_chip(name, chosen.settings) for name in chips]
+    if any(chip.kind == "accelerator" for chip in loaded):
+        load_kernels()
     requests: dict[str, Any] = {}
     results = []
     for chip in loaded:

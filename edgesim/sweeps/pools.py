@@ -17,8 +17,8 @@ from types import ModuleType
 from typing import Any
 
 from edgesim.errors import InputError
+from edgesim.pipeline.kernel_start import load_kernels
 from edgesim.sweeps.job import Source
-from edgesim.sweeps.worker_start import load_kernels
 
 KINDS = ("process", "serial")
 STOP_SECONDS = 5.0

@@ -15,9 +15,10 @@ import pytest
 from edgesim.cli import main
 
 READY = (
-    "import sys; from edgesim.cli import main; print('ready', flush=True); "
-    "sys.exit(main(sys.argv[1:]))"
+    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "from edgesim.cli import main; print('ready', flush=True); sys.exit(main(sys.argv[1:]))"
 )
+"""A command that takes Ctrl-C also where the tests run in a background job, which ignores it."""
 LONG_RUN = ("run", "minilm-sst2-ee", "--uncertainty", "5000", "--json", "out.json")
 LOWERING = ("lower", "minilm-sst2-ee", "-o", "out.npz")
 

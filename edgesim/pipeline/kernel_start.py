@@ -1,4 +1,4 @@
-"""What a worker process does before its first point, while the sweep is still planned."""
+"""The start of numba in a process of edgesim's own: a command, or a worker before any point."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from edgesim.pipeline.evaluate import start_kernels
 
 
 def load_kernels() -> None:
-    """Start numba, which takes most of a first point's time."""
+    """Start numba, which takes most of a first point's time. Not for processes of others: while it
+    starts, SciPy cannot be imported."""
     with _scipy_hidden():
         start_kernels()
 
