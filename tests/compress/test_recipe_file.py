@@ -10,6 +10,7 @@ import yaml
 from edgesim.compress.base import find_base
 from edgesim.compress.files import file_sha256
 from edgesim.compress.recipe import BaseModelSource, load_recipe
+from edgesim.compress.zoo import weight_format
 from edgesim.errors import InputError
 from edgesim.paths import zoo_path
 from tests.compress.toy_models import toy_recipe
@@ -30,6 +31,32 @@ def test_the_shipped_recipe_asks_for_what_the_card_promises() -> None:
     assert last.prune.final_fraction == 0.5
     assert last.quantise.weights == "adaptivfloat<8,3>"
     assert last.quantise.start > last.prune.end
+
+
+PROJECT = Path(__file__).parents[2]
+RECIPES = sorted([*PROJECT.glob("models/*/recipe.yaml"), *PROJECT.glob("docs/*/*.yaml")])
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_every_recipe_of_the_project_can_be_run_and_stored(path: Path) -> None:
+    assert weight_format(load_recipe(path)).bits == 8
+
+
+def test_the_shapes_of_albert_differ_in_nothing_else() -> None:
+    recipes = [load_recipe(path) for path in RECIPES if path.parent.name == "albert"]
+    assert {(r.stages[1].albert.sharing, r.stages[1].albert.applications) for r in recipes} == {
+        ("all", 12), ("all", 6), ("ffn", 12), ("attention", 12),
+    }  # fmt: skip
+    bare = {
+        r.model_copy(
+            update={
+                "name": "",
+                "stages": tuple(s.model_copy(update={"albert": None}) for s in r.stages),
+            }
+        ).model_dump_json()
+        for r in recipes
+    }
+    assert len(bare) == 1
 
 
 def test_all_faults_of_a_recipe_are_named_at_once(tmp_path: Path) -> None:
