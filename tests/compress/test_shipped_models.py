@@ -50,8 +50,6 @@ class Promise:
     """Most that the compressed model may lose against it."""
     exit_layer: float
     """Most layers on average at the threshold for one point."""
-    exits_lost: float = 0.01
-    """Most accuracy that exits at that threshold may lose."""
     embedding_zeros: float = 0.6
     matthews: float | None = None
     """Least Matthews correlation of the last ramp, for tasks measured by it."""
@@ -61,13 +59,12 @@ PROMISES = {
     "albert-minilm-sst2": Promise(872, 0.83, 0.89, lost=0.1, exit_layer=3.0),
     "minilm-sst2-ee": Promise(872, 0.88, 0.89, lost=0.015, exit_layer=3.0),
     "minilm-sst2-edgebert": Promise(872, 0.875, 0.89, lost=0.02, exit_layer=3.0),
-    # 1.5 points are lost on dev at the threshold that the selection slice gives for one
-    "minilm-cola-edgebert": Promise(
-        1043, 0.72, 0.73, lost=0.02, exit_layer=3.0, exits_lost=0.016, matthews=0.25
-    ),
+    "minilm-cola-edgebert": Promise(1043, 0.72, 0.73, lost=0.02, exit_layer=3.0, matthews=0.25),
 }
+"""What of ALBERT is lost, and CoLA's accuracies, were bounded after they had been measured."""
 MISSED = {
     ("minilm-sst2-edgebert", "lost"): "2.06 points are lost on dev: one sentence too many",
+    ("minilm-cola-edgebert", "exits"): "1.5 points are lost on dev at the threshold chosen for one",
     ("albert-minilm-sst2", "full_depth"): "81.8 % behind the last layer; 83.4 % behind the third",
 }
 """Promises that training has not kept; a test fails as soon as one is."""
@@ -156,11 +153,14 @@ def test_compression_costs_no_more_than_promised(
     assert full.value >= shipped.dense_accuracy - promise.lost
 
 
-def test_exits_cost_no_more_than_promised(shipped: Shipped, promise: Promise) -> None:
+def test_exits_cost_at_most_a_further_point(
+    shipped: Shipped, promise: Promise, missed: Callable[[str], None]
+) -> None:
+    missed("exits")
     point = early_exit(shipped.logits, shipped.labels, shipped.config.thresholds_nats["1"])
     full = accuracy_by_ramp(shipped.logits, shipped.labels)[-1]
-    assert point.accuracy.value >= full.value - promise.exits_lost
     assert point.average_exit_layer <= promise.exit_layer
+    assert point.accuracy.value >= full.value - 0.01
 
 
 def test_half_of_the_encoder_and_the_promised_share_of_the_embeddings_are_zero(
