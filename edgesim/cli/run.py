@@ -101,8 +101,6 @@ def _simulate(chosen: argparse.Namespace, chips: Sequence[str]) -> list[SimResul
     from edgesim.pipeline.simulate import simulate
 
     loaded = [asked_chip(name, chosen.settings) for name in chips]
-    if any(chip.kind == "accelerator" for chip in loaded):
-        load_kernels()
     requests: dict[str, Any] = {}
     results = []
     for chip in loaded:
@@ -110,6 +108,8 @@ def _simulate(chosen: argparse.Namespace, chips: Sequence[str]) -> list[SimResul
         if arithmetic not in requests:
             requests[arithmetic] = request(chosen, arithmetic)
         trace, options = requests[arithmetic]
+        if chip.kind == "accelerator":
+            load_kernels()  # after the request, which may be refused
         results.append(
             simulate(
                 trace, chip, precision=chosen.precision if chip.kind == "gpu" else None,

@@ -40,7 +40,7 @@ def exit_study(
     folder = find_model(model).path
     recipe = load_recipe(folder / "recipe.yaml")
     trained = None if weights_file is None else stage_runs.file_weights(folder, weights_file)
-    base, data = find_base(recipe.base, base_dir), build.load_task(recipe, data_dir)
+    data, base = build.load_task(recipe, data_dir), find_base(recipe.base, base_dir)
     tokenizer = load_tokenizer(base / "tokenizer.json")
     texts = [
         tokenize(tokenizer, t.sentences, recipe.task.max_tokens) for t in (data.selection, data.dev)

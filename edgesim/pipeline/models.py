@@ -22,6 +22,7 @@ from edgesim.ir.token_counts import FILE_NAME as TOKEN_COUNTS
 from edgesim.ir.token_counts import load_token_counts
 from edgesim.ir.trace_file import load_trace
 from edgesim.ir.workload import Workload
+from edgesim.numerics.formats import parse_format
 from edgesim.paths import zoo_path
 
 CONFIG = "config.json"
@@ -306,9 +307,21 @@ def open_trace(
     """A trace file, or a model with its trace for runs in an arithmetic."""
     path = Path(target)
     if path.suffix != EXPORTED and (path.is_file() or path.suffix == ".npz"):
-        return load_trace(path), None
+        trace = load_trace(path)
+        _check_formats(trace, path)
+        return trace, None
     source = open_model(target)
     return source.trace(arithmetic), source
+
+
+def _check_formats(trace: OpTrace, path: Path) -> None:
+    """Refuse a trace file whose tensors are in formats that do not exist."""
+    for tensor in trace.tensors.values():
+        if tensor.number_format is not None:
+            try:
+                parse_format(tensor.number_format)
+            except InputError as error:
+                raise InputError(f"{path}: tensor {tensor.name}: {error}") from None
 
 
 def module_of(target: str | Path) -> Any:
