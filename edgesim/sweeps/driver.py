@@ -51,8 +51,8 @@ def sweep(
     try:
         design = design_of(_space(space))
         with (
-            open_pool(executor, workers, dask) as pool,
             tempfile.TemporaryDirectory(prefix="edgesim-sweep-") as folder,
+            open_pool(executor, workers, dask, folder=Path(folder)) as pool,
         ):
             sources = make_sources(design, trace, workload, technology, reuse, Path(folder))
             with Store(store or ":memory:") as opened:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnContext, SpawnProcess
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -125,9 +127,13 @@ def _stop(executors: Sequence[Executor]) -> None:
 
 @contextmanager
 def open_pool(
-    executor: str | Executor = "process", workers: int | None = None, dask: str | None = None
-) -> Iterator[Pool]:
-    """A pool of a kind, of the caller's executor, or of the dask scheduler at an address."""
+    executor: str | Executor = "process", workers: int | None = None, dask: str | None = None, *,
+    folder: Path | None = None,
+) -> Iterator[Pool]:  # fmt: skip
+    """A pool of a kind, of the caller's executor, or of the dask scheduler at an address.
+
+    Worker processes remove `folder` when this process dies before it can.
+    """
     if workers is not None and (type(workers) is not int or workers < 1):
         raise InputError(f"workers: got {workers!r}; a whole number of at least 1")
     if dask is not None:
@@ -145,30 +151,34 @@ def open_pool(
         pool = Pool(SerialExecutor, 1, owned=True)
     else:
         count = workers or os.cpu_count() or 1
-        pool = Pool(_worker_process, count, lanes=count, owned=True)
+        pool = Pool(lambda: _worker_process(folder), count, lanes=count, owned=True)
     try:
         yield pool
     finally:
         pool.stop()
 
 
-def _worker_process() -> ProcessPoolExecutor:
+def _worker_process(folder: Path | None) -> ProcessPoolExecutor:
     """A process of its own that starts at once, while the sweep is still planned."""
-    executor = ProcessPoolExecutor(1, mp_context=_CleanContext(), initializer=_begin_worker)
+    executor = ProcessPoolExecutor(
+        1, mp_context=_CleanContext(), initializer=_begin_worker, initargs=(folder,)
+    )
     executor.submit(load_kernels)
     return executor
 
 
-def _begin_worker() -> None:
-    """Leave Ctrl-C to the parent, and end when it ends, however it ends."""
+def _begin_worker(folder: Path | None) -> None:
+    """Leave Ctrl-C to the parent; when it ends, however it ends, remove `folder` and end too."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
-        threading.Thread(target=_follow, args=(parent.sentinel,), daemon=True).start()
+        threading.Thread(target=_follow, args=(parent.sentinel, folder), daemon=True).start()
 
 
-def _follow(sentinel: int) -> None:
+def _follow(sentinel: int, folder: Path | None) -> None:
     wait([sentinel])
+    if folder is not None:
+        shutil.rmtree(folder, ignore_errors=True)
     os._exit(1)
 
 

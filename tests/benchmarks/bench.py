@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 from bench_sweep import sweep_rows
-from machine import Row, machine_text, measured, table_text
+from machine import Row, find_byte_code, machine_text, measured, table_text
 from toy_traces import ALBERT_BASE, BertShape, bert_like, toy_chip
 
 import edgesim as es
@@ -252,6 +252,7 @@ def main() -> None:
     if chosen.cold:
         print_cold(chosen.cold)
         return
+    find_byte_code()
     print(machine_text("edgesim", "numpy", "numba", "simpy"))
     print(f"chip {CHIP}, weights {DENSITY:.0%} dense at random, medians of {chosen.repeats}\n")
     rows = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import json
 import os
 import platform
@@ -57,6 +58,14 @@ class Row:
     def _verdict(self, value: float, target: float) -> str:
         over = target / value if self.at_least else value / target
         return "met" if over <= 1 else f"missed by {over:.1f} x"
+
+
+def find_byte_code() -> None:
+    """Compile edgesim, and let commands keep what they compile: as where pip installs it."""
+    import edgesim
+
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    compileall.compile_dir(Path(edgesim.__file__).parent, quiet=1)
 
 
 def measured(
