@@ -48,8 +48,7 @@ def schedule_ticks(
 ) -> list[int]:
     """`segment_ticks` with each of several special function units in the chip's place."""
     if plan.programs:
-        chips = [chip.model_copy(update={"sfu": sfu}) for sfu in sfus]
-        return [programs_ticks(plan, at, technology) for at in chips]
+        return programs_ticks(plan, chip, technology, sfus)
     analysis = _Analysis(plan, chip, technology)
     return [analysis.total(sfu) for sfu in sfus]
 

@@ -1,15 +1,12 @@
 """Plays command lists on the artifact: host, AXI, array and special functions in strict turn.
 
-Memories have one port and the release waits for every interrupt, so nothing overlaps.
+Memories have one port and the release waits for every interrupt, so nothing overlaps and one
+clock, moved on by whoever works, is the whole schedule.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from math import ceil
-from typing import Any
-
-import simpy
 
 from edgesim.hw.spec import AcceleratorSpec
 from edgesim.ir.eventlog import EventLog, EventRecorder
@@ -23,8 +20,6 @@ from edgesim.sim.memory import MediumTiming, medium_timing
 from edgesim.tech import Technology
 from edgesim.units import period_ticks
 
-Process = Generator[Any, Any, Any]
-
 
 def play_programs(plan: SegmentPlan, chip: AcceleratorSpec, technology: Technology) -> EventLog:
     """Event log of a segment that is planned as command lists."""
@@ -36,7 +31,7 @@ class _Player:
 
     def __init__(self, plan: SegmentPlan, chip: AcceleratorSpec, technology: Technology) -> None:
         self.plan, self.chip, self.technology = plan, chip, technology
-        self.env = simpy.Environment()
+        self.now = 0
         self.recorder = EventRecorder()
         self.period = period_ticks(chip.clock.frequency_hz)
         self.element_bits = format_bits(chip.pu.number_format)
@@ -46,23 +41,18 @@ class _Player:
 
     def run(self) -> EventLog:
         """Play all programs to the end."""
-        done = self.env.process(self._host())
-        self.env.run(until=done)
-        return self.recorder.freeze(self.plan.label, int(self.env.now))
-
-    def _host(self) -> Process:
         for program in self.plan.programs:
             if program.host_function:
-                yield from self._compute(program)
+                self._compute(program)
             for _ in range(program.repeats):
                 for command in program.commands:
-                    yield from self._command(program.op, command)
+                    self._command(program.op, command)
             if program.decides:
-                status = self.chip.host.status_read_cycles
-                yield from self._busy("host", "decide", program.op, status, 1)
+                self._busy("host", "decide", program.op, self.chip.host.status_read_cycles, 1)
             self._count(program)
+        return self.recorder.freeze(self.plan.label, self.now)
 
-    def _command(self, op: str, command: Command) -> Process:
+    def _command(self, op: str, command: Command) -> None:
         """Registers, start, the unit at work, interrupt."""
         host = self.chip.host
         issue = (
@@ -72,37 +62,37 @@ class _Player:
         )
         accesses = command.register_writes + command.register_reads
         if issue:
-            yield from self._busy("host", "issue", op, issue, accesses)
+            self._busy("host", "issue", op, issue, accesses)
         if not command.start:
             return
         if command.start.startswith("axi_"):
-            yield from self._transfer(op, command)
+            self._transfer(op, command)
         else:
             unit = "pu" if command.start == "matmul" else "sfu"
             cycles = self.cycles.of(command)
-            yield from self._busy(unit, "busy", op, cycles, cycles)
+            self._busy(unit, "busy", op, cycles, cycles)
         interrupt = self.commands.sequences[command.start].interrupt_cycles  # type: ignore[index]
-        yield from self._busy("host", "interrupt", op, interrupt, 1)
+        self._busy("host", "interrupt", op, interrupt, 1)
 
-    def _transfer(self, op: str, command: Command) -> Process:
+    def _transfer(self, op: str, command: Command) -> None:
         """Bits through AXI; the memory behind it answers a beat a cycle."""
         masks = command.start.endswith("mask")
         bits = command.sizes[0] * self.chip.pu.vector_size * (1 if masks else self.element_bits)
         copies = copy_cycles(self.chip, self.technology, bits)
         action = "read" if "_load_" in command.start else "write"
         if copies and action == "read":
-            yield from self._busy("host", "copy", op, copies, 1, bits)
-        start = int(self.env.now)
-        yield from self._busy("dma", "transfer", op, self.cycles.of(command), 1, bits)
+            self._busy("host", "copy", op, copies, 1, bits)
+        start = self.now
+        self._busy("dma", "transfer", op, self.cycles.of(command), 1, bits)
         self._storage(command.medium, action, op, 1, bits, start)
         if copies and action == "write":
-            yield from self._busy("host", "copy", op, copies, 1, bits)
+            self._busy("host", "copy", op, copies, 1, bits)
 
-    def _compute(self, program: OpProgram) -> Process:
+    def _compute(self, program: OpProgram) -> None:
         """Work of the host, which reads and writes the storage itself while it computes."""
         cycles = ceil(program.host_elements * self.chip.host.cycles_per_element)
-        yield from self._busy("host", "compute", program.op, cycles, program.host_elements)
-        now = int(self.env.now)
+        self._busy("host", "compute", program.op, cycles, program.host_elements)
+        now = self.now
         for action, bits in (("read", program.host_read_bits), ("write", program.host_write_bits)):
             if bits:
                 self._storage(program.medium, action, program.op, 1, bits, now)
@@ -116,20 +106,20 @@ class _Player:
         """An access of the storage since `start`, and the pages that it opens."""
         if medium not in self.media:
             self.media[medium] = medium_timing(self.chip, self.technology, medium)
-        self.recorder.add(start, int(self.env.now), medium, action, op, count, bits)
+        self.recorder.add(start, self.now, medium, action, op, count, bits)
         pages = self.media[medium].pages(bits)
         if pages:
             self.recorder.add(start, start, medium, "activate", op, pages, 0)
 
     def _busy(
         self, unit: str, action: str, op: str, cycles: int, count: int, bits: int = 0
-    ) -> Process:
-        start = int(self.env.now)
-        yield self.env.timeout(cycles * self.period)
-        self.recorder.add(start, int(self.env.now), unit, action, op, count, bits)
+    ) -> None:
+        start = self.now
+        self.now += cycles * self.period
+        self.recorder.add(start, self.now, unit, action, op, count, bits)
 
     def _count(self, program: OpProgram) -> None:
-        now = int(self.env.now)
+        now = self.now
         counts = command_counts(program.commands, program.repeats, self.chip, self.element_bits)
         for count in counts:
             self.recorder.add(
