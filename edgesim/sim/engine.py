@@ -14,99 +14,32 @@ import simpy
 
 from edgesim.errors import DeadlockError
 from edgesim.hw.spec import AcceleratorSpec
-from edgesim.ir.eventlog import EventLog, EventRecorder
-from edgesim.ir.plan import EmbeddingRead, PlannedOp, SegmentPlan, Spill
-from edgesim.numerics.formats import format_bits
-from edgesim.sim.array_run import ArrayRun, Process
-from edgesim.sim.artifact.program import play_programs
-from edgesim.sim.counts import Count, product_counts, vector_counts
-from edgesim.sim.memory import MediumTiming, medium_timing
-from edgesim.sim.serial import SerialPlayer, is_serial
-from edgesim.sim.turns import Turns
-from edgesim.sim.vector_unit import SCHEDULES, vector_op_cycles
+from edgesim.ir.eventlog import EventLog
+from edgesim.ir.plan import EmbeddingRead, PlannedOp, SegmentPlan
+from edgesim.sim.array_run import ArrayRun
+from edgesim.sim.counts import product_counts, vector_counts
+from edgesim.sim.segment_state import Process, SegmentState
+from edgesim.sim.vector_unit import vector_op_cycles
 from edgesim.tech import Technology
-from edgesim.units import ceil_div, period_ticks
-
-__all__ = ["SCHEDULES", "SegmentEngine", "SegmentPlayer", "simulate_segment"]
-
-
-def simulate_segment(
-    plan: SegmentPlan, chip: AcceleratorSpec, technology: Technology, every_tile: bool = False
-) -> EventLog:
-    """Event log of one segment, as `SegmentPlayer` plays it."""
-    return SegmentPlayer(chip, technology, every_tile).log(plan)
-
-
-class SegmentPlayer:
-    """Plays segments on one chip; what plans have in common is looked up once.
-
-    A segment whose commands follow each other is played by the compiled engine, which gives the
-    same log; `every_tile` plays the steady state of the tile pipeline too instead of skipping it.
-    """
-
-    def __init__(
-        self, chip: AcceleratorSpec, technology: Technology, every_tile: bool = False
-    ) -> None:
-        self.chip, self.technology, self.every_tile = chip, technology, every_tile
-        self._serial = SerialPlayer(chip, every_tile)
-        self._timings: dict[tuple[str, ...], tuple[MediumTiming, ...]] = {}
-
-    def log(self, plan: SegmentPlan) -> EventLog:
-        """Event log of a segment. DeadlockError when work remains and nothing can move."""
-        if plan.programs:
-            return play_programs(plan, self.chip, self.technology)
-        timing = self.timing(plan.media)
-        log = None
-        if is_serial(plan, self.chip, timing):
-            log = self._serial.log(plan, timing)
-        if log is None:
-            log = SegmentEngine(plan, self.chip, self.technology, self.every_tile).run()
-        return log
-
-    def timing(self, media: tuple[str, ...]) -> tuple[MediumTiming, ...]:
-        """The timing of each of several media."""
-        found = self._timings.get(media)
-        if found is None:
-            found = tuple([medium_timing(self.chip, self.technology, name) for name in media])
-            self._timings[media] = found
-        return found
+from edgesim.units import ceil_div
 
 
 class SegmentEngine:
-    """The state of one segment in play."""
+    """The processes of one segment: host, weight stream and units."""
 
     def __init__(
         self, plan: SegmentPlan, chip: AcceleratorSpec, technology: Technology,
         every_tile: bool = False,
     ) -> None:  # fmt: skip
-        self.plan = plan
-        self.chip = chip
-        self.every_tile = every_tile
-        self.env = simpy.Environment()
-        self.recorder = EventRecorder()
-        self.period = period_ticks(chip.clock.frequency_hz)
-        self.element_bits = format_bits(chip.pu.number_format)
-        self.timing: dict[str, MediumTiming] = {
-            medium: medium_timing(chip, technology, medium) for medium in plan.media
-        }
-        self.channels = {medium: Turns(self.env, 1) for medium in plan.media}
-        self.host = Turns(self.env, 1)
-        self.pu = Turns(self.env, 1)
-        self.sfu = Turns(self.env, 1)
-        memories = (("operand0", chip.buffers.operand0), ("operand1", chip.buffers.operand1))
-        self.ports = {name: Turns(self.env, 1) for name, m in memories if m.ports == "1RW"}
-        """Single ports; a 1R1W memory in two halves needs no turns."""
-        self.slots = Turns(self.env, plan.stream_slots)
-        self.ready: dict[tuple[int, int], simpy.Event] = {}
-        self.waiting: dict[str, str] = {}
-        self.shared: dict[tuple[str, str, str], int] = {}
-        """Parts of a spilled tensor that an op has moved so far."""
+        self.plan, self.chip, self.every_tile = plan, chip, every_tile
+        self.state = SegmentState(plan, chip, technology)
+        self.env = self.state.env
 
     def run(self) -> EventLog:
         """Play the segment to its end."""
         requests = list(self._stream_requests())
         for op_index, number, *_ in requests:
-            self.ready[op_index, number] = self.env.event()
+            self.state.ready[op_index, number] = self.env.event()
         stream = self.env.process(self._stream(requests))
         done = self.env.process(self._host_program())
         try:
@@ -115,12 +48,12 @@ class SegmentEngine:
             if "until" not in str(error):
                 raise
             raise self._deadlock() from None
-        if stream.is_alive and self.waiting:
+        if stream.is_alive and self.state.waiting:
             raise self._deadlock()
-        return self.recorder.freeze(self.plan.label, int(self.env.now))
+        return self.state.recorder.freeze(self.plan.label, int(self.env.now))
 
     def _deadlock(self) -> DeadlockError:
-        stuck = "; ".join(f"{who} waits for {what}" for who, what in self.waiting.items())
+        stuck = "; ".join(f"{who} waits for {what}" for who, what in self.state.waiting.items())
         return DeadlockError(f"{self.plan.label}: simulation stuck: {stuck}")
 
     # host ------------------------------------------------------------------------------------
@@ -131,7 +64,7 @@ class SegmentEngine:
         while index < len(self.plan.ops):
             op = self.plan.ops[index]
             for spill in op.entry_stores:
-                yield from self.spill(op, spill, "write", spill.bits)
+                yield from self.state.spill(op, spill, "write", spill.bits)
             loop = self._loop_at(index)
             if loop:
                 yield from self._head_loop(loop)
@@ -163,7 +96,7 @@ class SegmentEngine:
                 yield from self._command(scores, head)
                 scored[head].succeed()
             if head > 0:
-                yield from self.wait("host", f"softmax of head {head}", masked[head - 1])
+                yield from self.state.wait("host", f"softmax of head {head}", masked[head - 1])
                 yield from self._command(context, head - 1)
         yield special
 
@@ -191,37 +124,25 @@ class SegmentEngine:
         writes = host.pu_config_writes if on_pu else host.sfu_config_writes
         yield from self._host_work("issue", op.name, writes * host.config_write_cycles, writes)
         work = self._product(index, op, head) if on_pu else self._vector(index, op)
-        yield from self._exclusive(self.pu if on_pu else self.sfu, work)
+        yield from self.state.exclusive(self.state.pu if on_pu else self.state.sfu, work)
         interrupt = host.pu_interrupt_cycles if on_pu else host.sfu_interrupt_cycles
         yield from self._host_work("interrupt", op.name, interrupt, 1)
 
     def _host_work(self, action: str, name: str, cycles: int, count: int) -> Process:
-        yield from self._exclusive(self.host, self._host_busy(action, name, cycles, count))
-
-    def _host_busy(self, action: str, name: str, cycles: int, count: int) -> Process:
-        start = self.env.now
-        yield self.env.timeout(cycles * self.period)
-        self._note(start, "host", action, name, count)
-
-    def _exclusive(self, unit: Turns, work: Process) -> Process:
-        """Do work on a unit that takes turns."""
-        turn = unit.take()
-        if turn is not None:
-            yield turn
-        yield from work
-        unit.give()
+        state = self.state
+        yield from state.exclusive(state.host, state.busy("host", name, cycles, action, count))
 
     def _host_op(self, op: PlannedOp) -> Process:
         """An op that the chip lacks: tensors out, host cycles per element, tensor in."""
         for read in self._rows_of(op):
-            yield from self._transfer(op.name, read.medium, "read", read.bits)
+            yield from self.state.transfer(op.name, read.medium, "read", read.bits)
         for spill in op.stores:
-            yield from self.spill(op, spill, "write", spill.bits)
+            yield from self.state.spill(op, spill, "write", spill.bits)
         elements = op.rows * op.reduction * op.repeats
         cycles = ceil(elements * self.chip.host.cycles_per_element)
         yield from self._host_work("compute", op.name, cycles, elements)
         for spill in op.loads:
-            yield from self.spill(op, spill, "read", spill.bits)
+            yield from self.state.spill(op, spill, "read", spill.bits)
 
     def _rows_of(self, op: PlannedOp) -> list[EmbeddingRead]:
         """Rows that an embedding op reads; empty for other ops."""
@@ -240,68 +161,39 @@ class SegmentEngine:
 
     def _stream(self, requests: Sequence[tuple[int, int, str, int]]) -> Process:
         """Prefetch in order of use, as far ahead as there are free slots."""
+        state = self.state
         for op_index, number, medium, bits in requests:
             name = self.plan.ops[op_index].name
-            yield from self.wait("weight stream", f"a free slot for {name}", self.slots.take())
+            slot = state.slots.take()
+            yield from state.wait("weight stream", f"a free slot for {name}", slot)
             written = ("operand0",) if self.plan.ops[op_index].chunks else ()
-            yield from self.holding(written, self._transfer(name, medium, "read", bits))
-            self.ready[op_index, number].succeed()
-
-    def holding(self, memories: Iterable[str], work: Process) -> Process:
-        """Do work while nothing else uses the single ports of these memories."""
-        ports = [self.ports[name] for name in memories if name in self.ports]
-        return self._taking_turns(ports, work) if ports else work
-
-    def _taking_turns(self, ports: Sequence[Turns], work: Process) -> Process:
-        for port in ports:
-            turn = port.take()
-            if turn is not None:
-                yield turn
-        yield from work
-        for port in ports:
-            port.give()
-
-    def _transfer(self, name: str, medium: str, action: str, bits: int) -> Process:
-        """Hold the medium's channel for one transfer."""
-        timing = self.timing[medium]
-        channel = self.channels[medium]
-        turn = channel.take()
-        if turn is not None:
-            yield turn
-        start = int(self.env.now)
-        yield self.env.timeout(timing.transfer_ticks(bits, action == "write"))
-        channel.give()
-        end = int(self.env.now)
-        self.recorder.add(start, end, "dma", "transfer", name, 1, bits)
-        self.recorder.add(start, end, medium, action, name, 1, bits)
-        pages = timing.pages(bits)
-        if pages:
-            self.recorder.add(start, start, medium, "activate", name, pages, 0)
+            yield from state.holding(written, state.transfer(name, medium, "read", bits))
+            state.ready[op_index, number].succeed()
 
     # units -----------------------------------------------------------------------------------
 
     def _product(self, index: int, op: PlannedOp, head: int) -> Process:
-        run = ArrayRun(self, op, head)
+        run = ArrayRun(self.state, self.chip.pu, op, head, self.every_tile)
         yield from run.play(index)
-        for count in product_counts(op, self.chip, self.element_bits, head):
-            self._count(op, count)
+        for count in product_counts(op, self.chip, self.state.element_bits, head):
+            self.state.count(op, count)
 
     def _vector(self, index: int, op: PlannedOp) -> Process:
         for spill in op.loads:
-            yield from self.spill(op, spill, "read", spill.bits)
+            yield from self.state.spill(op, spill, "read", spill.bits)
         if op.parameter_bits:
-            yield from self.wait(op.name, "its parameters", self.ready[index, 0])
+            yield from self.state.wait(op.name, "its parameters", self.state.ready[index, 0])
         if op.kind == "embedding":
             yield from self._embedding(op)
         else:
             cycles = vector_op_cycles(self.chip, op)
-            yield from self.holding(("operand1",), self._busy("sfu", op, cycles))
+            yield from self.state.holding(("operand1",), self.state.busy("sfu", op.name, cycles))
         if op.parameter_bits:
-            self.slots.give()
+            self.state.slots.give()
         for spill in op.stores:
-            yield from self.spill(op, spill, "write", spill.bits)
-        for count in vector_counts(op, self.chip, self.element_bits):
-            self._count(op, count)
+            yield from self.state.spill(op, spill, "write", spill.bits)
+        for count in vector_counts(op, self.chip, self.state.element_bits):
+            self.state.count(op, count)
 
     def _embedding(self, op: PlannedOp) -> Process:
         """Read row after row; decoding one row overlaps reading the next."""
@@ -309,50 +201,14 @@ class SegmentEngine:
         vectors = ceil_div(op.columns, self.chip.pu.vector_size)
         decoded = int(self.env.now)
         for read in reads:
-            yield from self._transfer(op.name, read.medium, "read", read.bits)
+            yield from self.state.transfer(op.name, read.medium, "read", read.bits)
             if decoded > self.env.now:
                 yield self.env.timeout(decoded - self.env.now)
             start = int(self.env.now)
-            decoded = start + vectors * self.period
-            self.recorder.add(start, decoded, "sfu", "busy", op.name, vectors, 0)
+            decoded = start + vectors * self.state.period
+            self.state.recorder.add(start, decoded, "sfu", "busy", op.name, vectors, 0)
         repeated = max(0, op.rows - len(reads))
         if decoded > self.env.now:
             yield self.env.timeout(decoded - self.env.now)
         fill = self.chip.sfu.pipeline_fill_cycles
-        yield from self._busy("sfu", op, repeated * vectors + fill)
-
-    def spill(self, op: PlannedOp, spill: Spill, action: str, bits: int) -> Process:
-        """Move part of a spilled activation between its medium and the operand memories."""
-        move = self._transfer(op.name, spill.medium, action, bits)
-        yield from self.holding(("operand1",), move)
-        side = "data_write" if action == "read" else "data_read"
-        self._count(op, Count("operand1", side, 0, bits))
-
-    def share(self, op: PlannedOp, spill: Spill, part: int, whole: int) -> int:
-        """Bits of the next `part` of `whole`; over all parts they sum to the tensor's bits."""
-        key = (op.name, op.kind, spill.tensor)
-        done = self.shared.get(key, 0)
-        self.shared[key] = done + part
-        return (done + part) * spill.bits // whole - done * spill.bits // whole
-
-    # helpers ---------------------------------------------------------------------------------
-
-    def _busy(self, unit: str, op: PlannedOp, cycles: int) -> Process:
-        start = self.env.now
-        yield self.env.timeout(cycles * self.period)
-        self._note(start, unit, "busy", op.name, cycles)
-
-    def wait(self, who: str, what: str, event: simpy.Event | None) -> Process:
-        """Wait for an event, unless it has come; a deadlock report names who waits for what."""
-        if event is None or event.triggered:
-            return
-        self.waiting[who] = what
-        yield event
-        del self.waiting[who]
-
-    def _note(self, start: int, unit: str, action: str, name: str, count: int) -> None:
-        self.recorder.add(start, int(self.env.now), unit, action, name, count, 0)
-
-    def _count(self, op: PlannedOp, count: Count) -> None:
-        now = int(self.env.now)
-        self.recorder.add(now, now, count.unit, count.action, op.name, count.count, count.bits)
+        yield from self.state.busy("sfu", op.name, repeated * vectors + fill)

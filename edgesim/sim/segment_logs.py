@@ -11,7 +11,7 @@ from typing import Any
 from edgesim.hw.spec import AcceleratorSpec, chip_content
 from edgesim.ir.eventlog import EventLog
 from edgesim.ir.plan import SegmentPlan
-from edgesim.sim.engine import SegmentPlayer
+from edgesim.sim.player import SegmentPlayer
 from edgesim.tech import Technology
 
 _OPERANDS = ("operand0", "operand1")

@@ -19,7 +19,7 @@ from edgesim.ir.eventlog import EventLog
 from edgesim.ir.exits import RampRule
 from edgesim.ir.plan import MappingPlan, SegmentPlan
 from edgesim.ir.run import Segment, SimulationRun
-from edgesim.sim.engine import SegmentPlayer
+from edgesim.sim.player import SegmentPlayer
 from edgesim.sim.segment_logs import SegmentLogs, renamed_log
 from edgesim.tech import Technology
 

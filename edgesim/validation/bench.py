@@ -23,7 +23,7 @@ from edgesim.lowering.idle_heads import without_idle_heads
 from edgesim.mapping.artifact import mapper_for
 from edgesim.pipeline.run_input import prepare
 from edgesim.pipeline.simulate import play, simulate
-from edgesim.sim.engine import simulate_segment
+from edgesim.sim.player import simulate_segment
 from edgesim.sim.segment_logs import SegmentLogs
 from edgesim.tech import Technology, load_technology
 from edgesim.validation.entropies import PADDED_TOKENS

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from edgesim.sim.engine import simulate_segment
 from edgesim.sim.op_cycles import op_cycles
+from edgesim.sim.player import simulate_segment
 from edgesim.units import period_ticks
 from edgesim.validation.bench import Bench
 from edgesim.validation.executed_rows import ExecutedOp, executed_ops

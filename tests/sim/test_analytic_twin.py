@@ -15,7 +15,7 @@ from edgesim.ir.plan import SegmentPlan
 from edgesim.mapping.bounds import segment_bound
 from edgesim.mapping.planner import Mapper
 from edgesim.sim.analytic import segment_ticks
-from edgesim.sim.engine import simulate_segment
+from edgesim.sim.player import simulate_segment
 from edgesim.tech import load_technology
 
 SMALL = BertShape(width=64, heads=4, hidden=128, layers=1)

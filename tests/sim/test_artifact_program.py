@@ -20,7 +20,7 @@ from edgesim.ir.program import Command, OpProgram
 from edgesim.mapping.artifact import mapper_for
 from edgesim.sim.analytic import segment_ticks
 from edgesim.sim.artifact.product import matmul_counts
-from edgesim.sim.engine import simulate_segment
+from edgesim.sim.player import simulate_segment
 from edgesim.tech import load_technology
 from edgesim.validation.testbench import EXECUTED_NS, released_sequence, stretch_cycles
 

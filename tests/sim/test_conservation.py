@@ -16,7 +16,7 @@ from edgesim.ir.eventlog import EventLog
 from edgesim.ir.optrace import OpTrace
 from edgesim.ir.plan import PlannedOp, SegmentPlan
 from edgesim.mapping.planner import Mapper
-from edgesim.sim.engine import simulate_segment
+from edgesim.sim.player import simulate_segment
 from edgesim.tech import load_technology
 
 SMALL = BertShape(width=64, heads=4, hidden=128, layers=1, density=0.4)

@@ -18,7 +18,7 @@ from edgesim.hw.spec import AcceleratorSpec
 from edgesim.ir.eventlog import EventLog
 from edgesim.ir.plan import PlannedOp, SegmentPlan, Spill, WeightChunk
 from edgesim.mapping.planner import Mapper
-from edgesim.sim.engine import simulate_segment
+from edgesim.sim.player import simulate_segment
 from edgesim.tech import Technology, load_technology
 
 SHAPE = BertShape(width=128, heads=4, hidden=512, layers=1)

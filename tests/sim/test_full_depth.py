@@ -16,7 +16,7 @@ from edgesim.ir.eventlog import EventLog
 from edgesim.ir.plan import SegmentPlan
 from edgesim.mapping.planner import Mapper
 from edgesim.sim.analytic import segment_ticks
-from edgesim.sim.engine import simulate_segment
+from edgesim.sim.player import simulate_segment
 from edgesim.tech import load_technology
 
 STATED_S = {"pipelined": 45e-3, "fsm_ii": 53e-3, "fsm": 65e-3}

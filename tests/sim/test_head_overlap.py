@@ -11,7 +11,7 @@ from toy_traces import BertShape, bert_like, toy_chip
 from edgesim.ir.eventlog import EventLog
 from edgesim.ir.plan import PlannedOp, SegmentPlan
 from edgesim.mapping.planner import Mapper
-from edgesim.sim.engine import simulate_segment
+from edgesim.sim.player import simulate_segment
 from edgesim.tech import load_technology
 
 FREE_HOST = {

@@ -15,7 +15,7 @@ from toy_traces import BertShape, bert_like, toy_chip
 from edgesim.errors import InputError
 from edgesim.ir.run import SimulationRun
 from edgesim.mapping.planner import Mapper
-from edgesim.sim.engine import simulate_segment
+from edgesim.sim.player import simulate_segment
 from edgesim.sim.workload_run import WorkloadSimulator
 from edgesim.tech import load_technology
 

@@ -9,8 +9,8 @@ import edgesim as es
 from edgesim.errors import ChipError
 from edgesim.mapping.planner import Mapper
 from edgesim.sim.analytic import segment_ticks
-from edgesim.sim.engine import simulate_segment
 from edgesim.sim.memory import medium_timing
+from edgesim.sim.player import simulate_segment
 from edgesim.tech import load_technology
 
 MEDIA = ("reram_slc", "reram_mlc2", "reram_mlc3", "stt_mram", "pcm", "fefet")

@@ -17,7 +17,7 @@ from edgesim.ir.optrace import OpTrace
 from edgesim.ir.workload import Workload
 from edgesim.mapping.planner import Mapper
 from edgesim.pipeline.evaluate import Evaluator, RunOptions, figures_of
-from edgesim.sim.engine import simulate_segment
+from edgesim.sim.player import simulate_segment
 from edgesim.sim.segment_logs import SegmentLogs, timed_text
 from edgesim.tech import load_technology
 

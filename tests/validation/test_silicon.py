@@ -14,7 +14,7 @@ from edgesim.ir.predictor import ExitPredictor
 from edgesim.ir.workload import Workload
 from edgesim.mapping.artifact import mapper_for
 from edgesim.sim.analytic import segment_ticks
-from edgesim.sim.engine import simulate_segment
+from edgesim.sim.player import simulate_segment
 from edgesim.tech import load_technology
 from edgesim.validation import silicon
 from edgesim.validation.bench import Bench

@@ -21,7 +21,7 @@ from edgesim.hw.spec import AcceleratorSpec
 from edgesim.ir.eventlog import EventLog
 from edgesim.ir.plan import SegmentPlan
 from edgesim.mapping.planner import Mapper
-from edgesim.sim.engine import simulate_segment
+from edgesim.sim.player import simulate_segment
 from edgesim.tech import load_technology
 from edgesim.units import period_ticks
 
