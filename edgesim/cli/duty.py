@@ -56,8 +56,9 @@ def _duty(chosen: argparse.Namespace) -> None:
         )
         for rate in chosen.rate
     ]  # fmt: skip
-    names = " and ".join(t.trace.name for t in (tasks.tasks if tasks else (first,)))
-    say(chosen, f"{names} on {chip.name}, {first.result.num_sentences} sentences in turn")
+    played = tasks.tasks if tasks else (first,)
+    names = " and ".join(f"{t.trace.name} ({t.result.num_sentences} sentences)" for t in played)
+    say(chosen, f"{names} in turn on {chip.name}")
     say(chosen, "\n".join([*(tasks.lines() if tasks else ()), *duty_lines(cycles)]))
     rows = [cycle.to_json() for cycle in cycles]
     write_json(chosen, rows if tasks is None else {"tasks": tasks.to_json(), "cycles": rows})

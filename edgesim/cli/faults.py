@@ -58,8 +58,6 @@ def _faults(chosen: argparse.Namespace) -> None:
     from edgesim.report.faults import fault_text
 
     check_output(chosen.output)
-    if not chosen.data and not chosen.sentences:
-        say(chosen, "no --data or --sentences: running on the model's own demo sentences\n")
     conditions = FaultConditions(
         medium=chosen.medium, mask_media=tuple(chosen.mask), codings=tuple(chosen.coding),
         rates=tuple(chosen.rates), mask_rate=chosen.mask_rate, num_trials=chosen.trials,
@@ -73,6 +71,8 @@ def _faults(chosen: argparse.Namespace) -> None:
         exit_threshold=chosen.exit_threshold, with_exit=not chosen.no_exit,
     )  # fmt: skip
     seconds = time.perf_counter() - start
+    if not chosen.data and not chosen.sentences:
+        say(chosen, "no --data or --sentences: run on the model's own demo sentences\n")
     say(chosen, fault_text(study))
     count = sum(len(point.trials) for point in study.points)
     say(chosen, f"\n{count} trials in {seconds:.1f} s, {count / seconds:.3g} a second")

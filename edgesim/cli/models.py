@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from edgesim.cli.output import check_output, json_option, say, write_json
+from edgesim.cli.output import check_file, json_option, say, write_json
 from edgesim.cli.request import MODEL_HELP, arithmetic_options, asked_chip
 from edgesim.errors import InputError
 
@@ -67,7 +67,7 @@ def _lower(chosen: argparse.Namespace) -> None:
     from edgesim.ir.trace_file import save_trace
     from edgesim.pipeline.models import open_model
 
-    check_output(chosen.output)
+    check_file(chosen.output)
     trace = open_model(chosen.model).lower(chosen.keep_output_projection)
     save_trace(trace, Path(chosen.output))
     facts = {
@@ -91,7 +91,7 @@ def _record(chosen: argparse.Namespace) -> None:
     from edgesim.pipeline.models import open_model
 
     checked_arithmetic(chosen.arithmetic)
-    check_output(chosen.output)
+    check_file(chosen.output)
     chip = asked_chip(chosen.chip, [])
     if chosen.arithmetic != "float32" and chip.kind != "accelerator":
         raise InputError(f"chip {chip.name}: only an accelerator has an arithmetic of its own")

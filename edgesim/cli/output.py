@@ -23,6 +23,13 @@ def check_output(path: str | None) -> None:
         raise InputError(f"{path}: the folder {Path(str(path)).parent} does not exist")
 
 
+def check_file(path: str | None) -> None:
+    """`check_output`, and InputError for a folder where a file is to be written."""
+    check_output(path)
+    if path not in (None, "-") and Path(str(path)).is_dir():
+        raise InputError(f"{path}: is a folder; name a file")
+
+
 def check_writable(path: str | None) -> None:
     """InputError before anything is computed where the nearest folder that is there takes no file.
 

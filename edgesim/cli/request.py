@@ -188,7 +188,11 @@ def _seconds(text: str | None) -> float | None:
     try:
         return float(text)
     except ValueError:
+        pass
+    try:
         return parse_quantity(text, "seconds")
+    except InputError as error:
+        raise InputError(f"--latency-target: {error}") from None
 
 
 def asked_chip(name: str, settings: Sequence[str]) -> Chip:

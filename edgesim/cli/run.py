@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgesim.cli.output import json_option, say, write_json
+from edgesim.cli.output import check_file, json_option, say, write_json
 from edgesim.cli.request import asked_chip, request, run_options
 from edgesim.cli.uncertainty import add_uncertainty, check_uncertainty, uncertainty_options
 from edgesim.errors import InputError
@@ -61,6 +61,7 @@ def _run(chosen: argparse.Namespace) -> None:
     if chosen.timeline_sentence and chosen.timeline is None:
         raise InputError("--timeline-sentence needs --timeline F, the file to write")
     check_uncertainty(chosen)
+    check_file(chosen.timeline)
     result = _with_timeline(chosen) if chosen.timeline else _simulate(chosen, [chosen.chip])[0]
     say(chosen, result_text(result))
     record = result.to_json()
@@ -101,6 +102,8 @@ def _simulate(chosen: argparse.Namespace, chips: Sequence[str]) -> list[SimResul
     from edgesim.pipeline.simulate import simulate
 
     loaded = [asked_chip(name, chosen.settings) for name in chips]
+    if chosen.precision is not None and not any(chip.kind == "gpu" for chip in loaded):
+        raise InputError(f"--precision {chosen.precision}: of a GPU; none of {', '.join(chips)} is")
     requests: dict[str, Any] = {}
     results = []
     for chip in loaded:

@@ -117,12 +117,15 @@ def _show(chosen: argparse.Namespace) -> None:
 
 
 def _export(chosen: argparse.Namespace) -> None:
-    from edgesim.sweeps.outcome import check_table_path, stored_result
+    from edgesim.sweeps.outcome import MISSING, check_table_path, export_frame, stored_result
 
     check_table_path(Path(chosen.output))
     result = stored_result(chosen.store, chosen.sweep)
-    result.export(Path(chosen.output))
-    print(f"{chosen.output}: {len(result.frame)} points")
+    found = result.frame[result.frame["status"] != MISSING]
+    export_frame(found, Path(chosen.output))
+    missing = result.counts[MISSING]
+    rest = f", {missing} more are not computed yet" if missing else ""
+    print(f"{chosen.output}: {len(found)} points{rest}")
 
 
 def _prune(chosen: argparse.Namespace) -> None:

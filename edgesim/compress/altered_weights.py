@@ -128,11 +128,7 @@ def labelled_runs(
     """`sentence_runs` of a model with the tokenizer of a zoo folder; InputError without labels."""
     if text.labels is None:
         raise InputError(f"{source}: no column 'label'; accuracy needs labels")
-    if int(text.labels.max()) >= model.num_labels:
-        raise InputError(
-            f"{source}: label {int(text.labels.max())} given, the model knows 0 to "
-            f"{model.num_labels - 1}"
-        )
+    text.check_labels(model.num_labels, source)
     max_tokens = load_zoo_config(folder).max_tokens
     tokens = tokenize(load_zoo_tokenizer(folder), text.sentences, max_tokens)
     return sentence_runs(model, tokens, text.labels)

@@ -67,11 +67,7 @@ def record(
     Token ids stand in order; a saved workload holds them sorted. Raises InputError for a sentence
     longer than `max_tokens` and for a label that the model does not have.
     """
-    if text.labels is not None and int(text.labels.max()) >= model.num_labels:
-        raise InputError(
-            f"{name}: label {int(text.labels.max())} given, the model knows 0 to "
-            f"{model.num_labels - 1}"
-        )
+    text.check_labels(model.num_labels, name)
     tokens = tokenize(tokenizer, text.sentences, max_tokens)
     logits = unpadded_logits(model, tokens)
     return Workload(

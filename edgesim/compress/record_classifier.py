@@ -40,10 +40,7 @@ def record_classifier(
             "tokenizer belongs to another model"
         )
     num_labels = int(config.num_labels)
-    if text.labels is not None and int(text.labels.max()) >= num_labels:
-        raise InputError(
-            f"{name}: label {int(text.labels.max())} given, the model knows 0 to {num_labels - 1}"
-        )
+    text.check_labels(num_labels, name)
     return Workload(
         name=name, num_tokens=np.array([len(ids) for ids in tokens], dtype=np.int64),
         entropies=None, logits=_logits(model, tokens, num_labels), labels=text.labels,

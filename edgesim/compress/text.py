@@ -39,6 +39,15 @@ class LabelledText:
         labels = None if self.labels is None else self.labels[chosen]
         return LabelledText(tuple(self.sentences[int(i)] for i in chosen), labels)
 
+    def check_labels(self, num_labels: int, name: str) -> None:
+        """InputError for a label that a model of so many does not have."""
+        if self.labels is not None and int(self.labels.max()) >= num_labels:
+            row = int(self.labels.argmax())
+            raise InputError(
+                f"{name}: sentence {row + 1} has label {int(self.labels[row])}, the model knows 0 "
+                f"to {num_labels - 1}"
+            )
+
 
 def read_tsv(path: Path) -> LabelledText:
     """Read the sentences and labels of a TSV file.

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.errors import InputError
+from edgesim.ir.quantity import quantity_text
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,8 @@ class LatencyTarget:
     def words(self) -> str:
         """The target in a few words."""
         if self.seconds is not None:
-            return f"{self.seconds:g} s"
-        return f"{self.fraction:g} of the full-depth, full-speed time"
+            return quantity_text(self.seconds, "s")
+        return f"{self.fraction:g} x the full-depth, full-speed time"
 
 
 @dataclass(frozen=True)

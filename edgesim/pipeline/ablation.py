@@ -97,8 +97,9 @@ def _load_rows(folder: Path) -> dict[str, Any]:
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
         raise InputError(
-            f"{path}: cannot be read ({error}); make it from the training chain with "
+            f"{path}: cannot be read ({why}); make it from the training chain with "
             f"edgesim ablate {folder} --work WORK --data DIR"
         ) from None
     if stored.get("schema_version") != SCHEMA_VERSION or not stored.get("rows"):

@@ -74,8 +74,8 @@ def accelerator_only(chip: Chip) -> AcceleratorSpec:
     """The chip, if it is one whose events are simulated; InputError otherwise."""
     if not isinstance(chip, AcceleratorSpec):
         raise InputError(
-            f"{chip.name} is of kind {chip.kind}: it has no events and so no timeline; "
-            "choose an accelerator (edgesim chip list)"
+            f"{chip.name} is of kind {chip.kind}, which is not simulated event by event; choose an "
+            "accelerator (edgesim chip list)"
         )
     return chip
 

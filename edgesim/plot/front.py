@@ -79,6 +79,14 @@ def _gap(scaled: Any, place: int, chosen: Sequence[int]) -> float:
     return float(np.sqrt((steps**2).sum(axis=1)).min())
 
 
+def _equal_to_named(members: pd.DataFrame) -> int:
+    """Members without a number that lie exactly where a named one does."""
+    named = members[members["number"] > 0]
+    places = set(zip(named["x"], named["y"], strict=True))
+    others = members[members["number"] == 0]
+    return sum(place in places for place in zip(others["x"], others["y"], strict=True))
+
+
 def _scaled(column: pd.Series) -> Any:
     values = column.to_numpy(dtype=np.float64)
     values = np.log(values) if (values > 0).all() else values
@@ -118,6 +126,8 @@ def plot_front(
             _plain_numbers(ax.xaxis if column == "x" else ax.yaxis)
     beyond = _look_at(ax, data, members)
     notes = [f"{beyond} dominated ones beyond the axes"] if beyond else []
+    unnamed = int((members["number"] == 0).sum()) - _equal_to_named(members)
+    notes += [f"{unnamed} on the front close to named ones"] if unnamed else []
     notes += [f"{', '.join(objectives[3:])} not drawn"] if len(objectives) > 3 else []
     title = f"{len(members)} of {len(data)} feasible points are not dominated"
     title += f" ({'; '.join(notes)})" if notes else ""

@@ -120,7 +120,8 @@ def _draw_roofs(ax: Axes, results: Sequence[SimResult], left: float, right: floa
         )
         ax.annotate(
             words, (right, peak / MACS_PER_GMAC), xytext=(-4, 4), textcoords="offset points",
-            ha="right", va="bottom", fontsize=FONT_SIZE - 1, color=INK,
+            ha="right", va="bottom", fontsize=FONT_SIZE - 1, color=INK, zorder=4,
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1},
         )  # fmt: skip
 
 

@@ -30,8 +30,9 @@ def plot_tornado(found: Uncertainty, ax: Axes | None = None) -> Axes:
     nominal = float(frame["nominal_j"].iloc[0]) / factor
     low, high = frame["low_j"] / factor, frame["high_j"] / factor
     places = list(range(len(frame)))
-    ax.barh(places, nominal - low, left=low, color=colour(0), height=0.7)
-    ax.barh(places, high - nominal, left=nominal, color=colour(1), height=0.7)
+    ax.barh(places, nominal - low, left=low, color=colour(0), height=0.7, label="low end")
+    ax.barh(places, high - nominal, left=nominal, color=colour(1), height=0.7, label="high end")
+    ax.legend(frameon=False, loc="lower right", fontsize=FONT_SIZE - 1)
     ax.use_sticky_edges = False
     ax.axvline(nominal, color=INK, linewidth=1)
     ax.set_yticks(places, list(frame["family"]), fontsize=FONT_SIZE - 1)

@@ -60,6 +60,10 @@ def test_sigterm_ends_a_sweep_with_one_line_and_keeps_its_points(tmp_path: Path)
         "the rest\n"
     )
     assert (process.returncode, output) == (143, "")
+    export = [sys.executable, "-m", "edgesim.cli", "store", "export", "s.db", "-o", "p.csv"]
+    done = subprocess.run(export, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == f"p.csv: {kept} points, {50000 - kept} more are not computed yet\n"
+    assert len((tmp_path / "p.csv").read_text().splitlines()) == 1 + kept
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")

@@ -65,7 +65,7 @@ def test_a_sentence_longer_than_the_model_allows_is_refused() -> None:
 
 def test_a_label_that_the_model_does_not_have_is_refused() -> None:
     text = LabelledText(("the film is dull",), np.array([2]))
-    with pytest.raises(InputError, match="label 2 given, the model knows 0 to 1"):
+    with pytest.raises(InputError, match="has label 2, the model knows 0 to 1"):
         record(rounded(toy_model()), tiny_tokenizer(), text, name="toy", max_tokens=9)
 
 

@@ -134,7 +134,12 @@ def test_a_process_killed_at_twenty_random_moments_loses_no_finished_point(tmp_p
     """Children of `kill_target` are killed; every point they called committed is kept."""
     path = tmp_path / "s.db"
     paths = os.pathsep.join([str(HERE.parent), str(HERE.parents[1])])
-    environment = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
+    environment = {
+        **os.environ,
+        "TMPDIR": str(tmp_path),
+        "PYTHONPATH": paths,
+        "OMP_NUM_THREADS": "1",
+    }
     command = [sys.executable, str(HERE / "kill_target.py"), str(path), str(KILLS)]
     lines = subprocess.run(
         command, env=environment, stdout=subprocess.PIPE, text=True, check=True
