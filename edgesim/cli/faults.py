@@ -12,14 +12,15 @@ from edgesim.cli.request import asked_chip
 
 
 def add_faults(commands: Any) -> None:
-    parser = commands.add_parser("faults", help="accuracy when stored weights are misread")
+    parser = commands.add_parser("faults", help="accuracy when stored tensors are misread")
     parser.add_argument(
         "model", nargs="?", default="minilm-sst2-ee", help="a zoo folder or name of a shipped model"
     )
     parser.add_argument("--medium", default="reram_mlc3", help="where the codes rest")
     parser.add_argument(
         "--tensor", default="embedding_weight", metavar="CLASS",
-        help="embedding_weight, encoder_weight or offramp_weight",
+        help="embedding_weight, encoder_weight, offramp_weight, or activation (answers are then "
+        "those of the chip's arithmetic)",
     )  # fmt: skip
     parser.add_argument("--trials", type=int, default=100, metavar="N", help="draws per condition")
     parser.add_argument("--seed", type=int, default=0)

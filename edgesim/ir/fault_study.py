@@ -1,4 +1,4 @@
-"""FaultStudy: accuracy of a model whose stored weights are misread, over repeated draws."""
+"""FaultStudy: accuracy of a model whose stored tensors are misread, over repeated draws."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class FaultTrial:
     mask_faults: int
     """Cells of the bitmask."""
     changed_weights: int
-    """Weights that are read as another value."""
+    """Weights, or activations of all sentences, that are read as another value."""
     correct: int
     """Right answers at full depth."""
     correct_with_exit: int | None
@@ -61,8 +61,10 @@ class FaultStudy:
     seed: int
     exit_threshold_nats: float | None
     num_tensors: int
+    """Stored tensors; of activations, one per op and batch of sentences of a length."""
     data_bits: int
-    """Bits of packed codes, the padding of shorter lanes included."""
+    """Bits of packed codes, the padding of shorter lanes included; of activations, all that one run
+    over the sentences writes."""
     mask_bits: int
     cell_rate_low: float
     """The medium's cell fault rate at the low end of its levels' widths."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +26,10 @@ from edgesim.hw.spec import AcceleratorSpec, Chip
 from edgesim.ir.exits import EntropyExit
 from edgesim.ir.fault_study import FaultPoint, FaultStudy, FaultTrial
 from edgesim.ir.optrace import OpTrace
-from edgesim.mapping.layouts import stored_layouts
+from edgesim.mapping.layouts import WEIGHT_CLASSES, stored_layouts
 from edgesim.numerics import parse_format
+from edgesim.pipeline.activation_faults import ACTIVATION, activation_runs
+from edgesim.pipeline.activation_faults import ASSUMED as ACTIVATION_ASSUMED
 from edgesim.pipeline.models import ModelFolder, find_model
 from edgesim.tech import Technology, load_technology
 
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
 DEMO_SENTENCES = "demo_sentences.tsv"
 MASK_MEDIUM = "reram_slc"
 ALLOWED_LOSS_POINTS = "1"
+TENSOR_CLASSES = (*WEIGHT_CLASSES, ACTIVATION)
 ASSUMED = (
     "bits are cut into cells without gaps, row by row; cells of 3 bits may hold parts of two codes",
     "every tensor of the class rests in the medium, whatever its capacity on the chip",
@@ -73,11 +77,13 @@ def fault_study(
     data_dir: Path | None = None, sentences: Path | None = None,
     exit_threshold: float | None = None, with_exit: bool = True,
 ) -> FaultStudy:  # fmt: skip
-    """Accuracy of a zoo model with faults in one class of stored weights.
+    """Accuracy of a zoo model with faults in one class of stored weights, or in activations.
 
     The text is DATA/task/dev.tsv, or a TSV of sentences, or the model's demo sentences. With
     `with_exit`, early exit is measured too, at the given threshold or at the model's own for one
-    point of loss. The same arguments give the same study. InputError for what cannot be asked.
+    point of loss. Faulty weights are decoded and answer in float32; faulty activations are those of
+    the chip's arithmetic. The same arguments give the same study. InputError for what cannot be
+    asked.
     """
     folder = find_model(model)
     if not isinstance(chip, AcceleratorSpec):
@@ -86,41 +92,81 @@ def fault_study(
         raise InputError("trials must be 1 or more, the seed 0 or more")
     technology = load_technology()
     cells = _conditions(technology, conditions)
-    layouts = stored_layouts(folder.trace(), chip, tensor_class)
-    source, path = _text(folder, data_dir, sentences)
-    threshold = _threshold(folder, exit_threshold) if with_exit else None
-    runs = _runs(folder, path, source)
-    stored = _stored(folder.trace(), runs.weights(), layouts)
-    points = _play(cells, stored, runs, conditions, threshold)
+    subject = _subject(folder, tensor_class, chip, data_dir, sentences, exit_threshold, with_exit)
+    draw = partial(subject.draw, seed=conditions.seed)
     ends = [
         cell_faults(technology, conditions.medium, bound=bound).cell_rate
         for bound in ("low", "high")
     ]  # fmt: skip
     return FaultStudy(
         model=folder.name, chip=chip.name, medium=conditions.medium, tensor_class=tensor_class,
-        text=source, num_sentences=len(runs.tokens), seed=conditions.seed,
-        exit_threshold_nats=threshold, num_tensors=len(stored),
-        data_bits=sum(t.data_bits for t in stored), mask_bits=sum(t.mask_bits for t in stored),
+        text=subject.text, num_sentences=subject.num_sentences, seed=conditions.seed,
+        exit_threshold_nats=subject.threshold, num_tensors=subject.num_tensors,
+        data_bits=subject.data_bits, mask_bits=subject.mask_bits,
         cell_rate_low=ends[0], cell_rate_high=ends[1],
-        fault_free=_answers(runs, (), threshold), points=points,
-        sources=_sources(technology, conditions), assumed=ASSUMED, not_modelled=NOT_MODELLED,
+        fault_free=subject.fault_free, points=_play(cells, draw, conditions.num_trials),
+        sources=_sources(technology, conditions), assumed=subject.assumed,
+        not_modelled=NOT_MODELLED,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class _Subject:
+    """What rests in the faulty medium, and how a model answers with one draw of faults in it."""
+
+    text: str
+    num_sentences: int
+    threshold: float | None
+    num_tensors: int
+    data_bits: int
+    mask_bits: int
+    fault_free: FaultTrial
+    draw: Callable[..., FaultTrial]
+    """Of cells of the codes and of the mask, `seed` and `trial`."""
+    assumed: tuple[str, ...]
+
+
+def _subject(
+    folder: ModelFolder, tensor_class: str, chip: AcceleratorSpec, data_dir: Path | None,
+    sentences: Path | None, exit_threshold: float | None, with_exit: bool,
+) -> _Subject:  # fmt: skip
+    """The tensors of a class and the sentences; InputError for what cannot be asked."""
+    if tensor_class not in TENSOR_CLASSES:
+        raise InputError(f"tensor class {tensor_class!r}; allowed: {', '.join(TENSOR_CLASSES)}")
+    source, path = _text(folder, data_dir, sentences)
+    threshold = _threshold(folder, exit_threshold) if with_exit else None
+    if tensor_class == ACTIVATION:
+        active = activation_runs(folder, chip, path, threshold)
+        free, count = active.without_faults()
+        return _Subject(
+            source, len(active.tokens), threshold, count["tensors"], count["data_bits"],
+            count["mask_bits"], free, active.draw, (*ASSUMED, *ACTIVATION_ASSUMED),
+        )  # fmt: skip
+    layouts = stored_layouts(folder.trace(), chip, tensor_class)
+    runs = _runs(folder, path, source)
+    stored = _stored(folder.trace(), runs.weights(), layouts)
+
+    def draw(data: CellFaults, mask: CellFaults, *, seed: int, trial: int) -> FaultTrial:
+        return _answers(runs, tuple(_damages(stored, data, mask, seed, trial)), threshold)
+
+    return _Subject(
+        source, len(runs.tokens), threshold, len(stored), sum(t.data_bits for t in stored),
+        sum(t.mask_bits for t in stored), _answers(runs, (), threshold), draw, ASSUMED,
     )  # fmt: skip
 
 
 def _play(
     cells: Sequence[tuple[dict[str, Any], CellFaults, CellFaults]],
-    stored: Sequence[StoredTensor], runs: SentenceRuns, asked: FaultConditions,
-    threshold: float | None,
+    draw: Callable[..., FaultTrial], num_trials: int,
 ) -> tuple[FaultPoint, ...]:  # fmt: skip
     """All trials of all conditions."""
     points = []
-    total = len(cells) * asked.num_trials
+    total = len(cells) * num_trials
     with tqdm(total=total, desc="faults", unit="trial", disable=None) as bar:
         for point, data, mask in cells:
             trials = []
-            for trial in range(asked.num_trials):
-                damages = tuple(_damages(stored, data, mask, asked.seed, trial))
-                trials.append(_answers(runs, damages, threshold))
+            for trial in range(num_trials):
+                trials.append(draw(data, mask, trial=trial))
                 bar.update()
             points.append(FaultPoint(**point, trials=tuple(trials)))
     return tuple(points)

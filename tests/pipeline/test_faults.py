@@ -107,6 +107,18 @@ def test_data_and_text_hold_mean_and_range(ramps: FaultStudy) -> None:
     assert content["points"][0]["accuracy_mean"] == ramps.accuracies(ramps.points[0])[0]
 
 
+def test_faults_in_activations_are_those_of_the_chip_s_arithmetic(sentences: Path) -> None:
+    found = study(sentences, "activation", num_trials=2, rates=(1e-6, 0.1), medium="reram_mlc2")
+    mild, harsh = found.points[2], found.points[4]
+    assert found.fault_free.correct == 6
+    assert (mild.widened_to, harsh.widened_to) == (1e-6, 0.1)
+    assert found.accuracies(mild)[0] > found.accuracies(harsh)[0]
+    changed = [trial.changed_weights for trial in harsh.trials]
+    assert min(changed) > 10 * max(trial.changed_weights for trial in mild.trials)
+    assert found.mask_bits > found.data_bits / 8 > 0
+    assert "chip's own arithmetic" in fault_text(found)
+
+
 def test_what_cannot_be_asked_is_refused(sentences: Path, tmp_path: Path) -> None:
     unlabelled = tmp_path / "u.tsv"
     unlabelled.write_text("sentence\nfine\n", encoding="utf-8")
@@ -121,7 +133,7 @@ def test_what_cannot_be_asked_is_refused(sentences: Path, tmp_path: Path) -> Non
             study(sentences, **asked)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="no column 'label'"):
         study(unlabelled)
-    with pytest.raises(InputError, match="allowed: embedding_weight"):
-        study(sentences, "activation")
+    with pytest.raises(InputError, match="offramp_weight, activation"):
+        study(sentences, "activations")
     with pytest.raises(InputError, match="name an accelerator"):
         fault_study(MODEL, "offramp_weight", FaultConditions(), load_chip("tx2-maxn"))

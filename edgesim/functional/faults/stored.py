@@ -66,8 +66,16 @@ def store(layout: PackedLayout, values: ArrayLike, number_format: NumberFormat) 
             f"{layout.name}: {number_format.name} cannot rest behind a bitmask: code 0 must mean 0 "
             "and every code a number; give the weights an AdaptivFloat format"
         )
-    codes = number_format.encode(array, parameter).reshape(-1)
-    scanned = np.where(layout.element_of >= 0, codes[layout.element_of], 0).astype(codes.dtype)
+    codes = number_format.encode(array, parameter)
+    return store_codes(layout, codes, number_format.bits, table)
+
+
+def store_codes(
+    layout: PackedLayout, codes: NDArray[Any], code_bits: int, table: NDArray[np.float64]
+) -> StoredTensor:
+    """The stored form of codes 0 … 2^code_bits - 1 with the value of every code; 0 means zero."""
+    flat = codes.reshape(-1)
+    scanned = np.where(layout.element_of >= 0, flat[layout.element_of], 0).astype(codes.dtype)
     if not layout.masked:
         rows, starts = scanned.copy(), layout.block_starts
         mask = np.zeros((0, layout.vector_size), dtype=np.uint8)
@@ -77,7 +85,7 @@ def store(layout: PackedLayout, values: ArrayLike, number_format: NumberFormat) 
         rows = np.zeros((int(starts[-1]), layout.vector_size), dtype=codes.dtype)
         mask = np.zeros(scanned.shape, dtype=np.uint8)
         kernels.pack(scanned, layout.block_starts, starts, rows, mask)
-    return StoredTensor(layout, number_format.bits, table, rows, starts, mask, scanned)
+    return StoredTensor(layout, code_bits, table, rows, starts, mask, scanned)
 
 
 def unpack(
