@@ -30,8 +30,11 @@ from edgesim.pipeline.gpu import simulate_gpu_chip
 from edgesim.pipeline.resampling import ACCURACY, over_sentences, spread
 from edgesim.pipeline.run_input import RunInput, prepare
 from edgesim.pipeline.simulate import PlayedRun, play
+from edgesim.pipeline.summary import schedule_entries
 from edgesim.sim.gpu import GpuParameters
 from edgesim.sim.gpu_work import MeanKernels
+from edgesim.sim.scheduled_run import ScheduledSimulator
+from edgesim.sim.segment_logs import SegmentLogs
 from edgesim.sim.workload_run import WorkloadSimulator
 from edgesim.tech import Technology, load_technology
 from edgesim.tech.sampling import EntrySampler
@@ -41,7 +44,8 @@ SIMULATIONS = 4
 TIMED = (
     "access_latency_ns", "read_latency_ns", "write_latency_ns", "peak_bandwidth_gb_per_s",
 )  # fmt: skip
-"""Entries of a medium that the time of an accelerator depends on."""
+"""Entries of a medium that the time of an accelerator depends on; with a latency target those of
+the operating points and of the change between them do too, on a test chip its copies."""
 FIGURES = (
     ("latency", "s"), ("energy", "J"), ("chip energy", "J"), ("off-chip memory energy", "J"),
     ("area", "mm²"),
@@ -74,6 +78,7 @@ class AcceleratorSide:
     result: SimResult
     timed: tuple[str, ...]
     _played: dict[tuple[float, ...], MeanActivity] = field(default_factory=dict)
+    _logs: SegmentLogs = field(default_factory=SegmentLogs)
 
     @property
     def entries(self) -> tuple[str, ...]:
@@ -103,17 +108,21 @@ class AcceleratorSide:
         if all(timing.value(name) == played.technology.value(name) for name in self.timed):
             return played.run
         asked = played.asked
-        if asked.target is not None:
-            return play(asked, played.chip, timing).run
         ids = None if asked.workload is None else asked.workload.token_ids
-        simulator = WorkloadSimulator(played.mapper, played.chip, timing)
+        if asked.target is not None:
+            scheduled = ScheduledSimulator(played.mapper, played.chip, timing, self._logs)
+            return scheduled.run(asked.num_tokens, asked.decision, asked.target, ids)
+        simulator = WorkloadSimulator(played.mapper, played.chip, timing, self._logs)
         return simulator.run(asked.num_tokens, asked.exit_layers, asked.decision.ramps, ids)
 
 
 def _timed_entries(played: PlayedRun) -> tuple[str, ...]:
-    """Timing entries with a range, of the media that a run uses."""
+    """Entries with a range that decide the time of a run."""
     media = {medium for plan in played.simulator.plans for medium in plan.media}
     names = [f"{medium}.{name}" for medium in sorted(media) for name in TIMED]
+    names += schedule_entries(played.simulator)
+    if played.chip.silicon is not None:
+        names.append(played.chip.silicon.copy_cycles_entry)
     known = [played.technology.entry(name) for name in names if name in played.technology]
     return tuple(e.id for e in known if e.interval is not None and e.low != e.high)
 

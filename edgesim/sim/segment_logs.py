@@ -27,9 +27,9 @@ DEFAULT_MAX_ROWS = 3_000_000
 class SegmentLogs:
     """A store of event logs by what the engine reads; the least recently used leave first.
 
-    The key is the plan itself, the chip without the parts that timing does not depend on, and the
-    timing of every medium. Chips that differ in voltage, capacity or placement share logs wherever
-    their plans are equal.
+    The key is the plan itself, the chip without the parts that timing does not depend on, the
+    timing of every medium, and what a host's copies cost. Chips that differ in voltage, capacity
+    or placement share logs wherever their plans are equal.
     """
 
     def __init__(self, max_rows: int = DEFAULT_MAX_ROWS) -> None:
@@ -72,6 +72,8 @@ class ChipLogs:
         self._logs = logs
         self._player = SegmentPlayer(chip, technology)
         self._text = timed_text(chip)
+        silicon = chip.silicon
+        self._copies = None if silicon is None else technology.value(silicon.copy_cycles_entry)
         self._timings: dict[tuple[str, ...], int] = {}
 
     def log(self, plan: SegmentPlan) -> EventLog:
@@ -79,7 +81,9 @@ class ChipLogs:
         timing = self._timings.get(plan.media)
         if timing is None:
             media = self._player.timing(plan.media)
-            timing = self._timings[plan.media] = self._logs.timing((self._text, media))
+            timing = self._timings[plan.media] = self._logs.timing(
+                (self._text, self._copies, media)
+            )
         return self._logs.log(plan, timing, lambda: self._player.log(plan))
 
     def twin(self, log: EventLog, plan: SegmentPlan, twin: SegmentPlan) -> EventLog:

@@ -14,11 +14,14 @@ from edgesim.tech.entry import Entry
 from edgesim.tech.technology import Technology
 
 MEDIAN = 0.5
-_SIZES = ((re.compile(r"_\d+_bytes\."), "_*_bytes."), (re.compile(r"^pu\.n\d+\."), "pu.n*."))
+_SIZES = (
+    (re.compile(r"_\d+_bytes\."), "_*_bytes."), (re.compile(r"^pu\.n\d+\."), "pu.n*."),
+    (re.compile(r"_\d+_mv\."), "_*_mv."),
+)  # fmt: skip
 
 
 def family_of(entry_id: str) -> str:
-    """Entries of one figure at several sizes share a family: one source, one error."""
+    """Entries of one figure at several sizes or voltages share a family: one source, one error."""
     for pattern, words in _SIZES:
         entry_id = pattern.sub(words, entry_id)
     return entry_id

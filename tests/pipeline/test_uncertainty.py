@@ -73,6 +73,33 @@ def test_a_run_at_several_voltages_is_priced_point_by_point() -> None:
     assert result.latency_s.value > full_speed.latency_s.value
 
 
+def test_under_a_target_clocks_and_changes_move_time_and_energy() -> None:
+    asked = {"exit_policy": es.EntropyExit(0.3), "latency_target_fraction": 1.5}
+    found = assess_uncertainty(
+        TRACE, toy_chip(), samples=20, simulations=4, workload=sentences(), **asked
+    )
+    widths = {swing.family: swing.width_j for swing in found.swings}
+    clocks = "voltage_frequency.edgebert_simulated_*_mv.frequency_mhz"
+    assert [name for name in widths if name.startswith("voltage_frequency.")] == [clocks]
+    assert min(widths[name] for name in (clocks, "ldo.slew_ns_per_v", "adpll.settling_ns")) > 0
+    latency = found.figures[0].sampled
+    assert latency is not None
+    assert latency.high > 1.01 * latency.low
+    bare = assess_uncertainty(TRACE, toy_chip(), samples=20, simulations=4, workload=sentences())
+    assert not [s for s in bare.swings if s.family.startswith(("voltage_frequency.", "ldo.slew"))]
+
+
+def test_on_a_test_chip_the_copies_are_sampled_with_the_time() -> None:
+    found = assess_uncertainty(
+        TRACE, toy_chip("edgebert-isscc23"), samples=20, simulations=4, pad_to=16
+    )
+    (copies,) = (s for s in found.swings if s.family == "isscc23.host_copy_cycles_per_word")
+    assert copies.width_j > 0
+    latency = found.figures[0].sampled
+    assert latency is not None
+    assert latency.low < latency.value < latency.high
+
+
 def test_the_mean_kernels_take_as_long_as_the_gpu_run() -> None:
     chip, technology = es.load_chip("tx2-maxn"), load_technology()
     for policy in (None, es.EntropyExit(0.3)):
@@ -100,6 +127,8 @@ def test_sizes_of_one_figure_share_a_family_and_cell_types_do_not() -> None:
         "sram.bank_4096_bytes.read_energy_pj_per_bit"
     )
     assert family_of("pu.n8.mac_energy_pj") == family_of("pu.n16.mac_energy_pj")
+    low, high = (f"voltage_frequency.edgebert_silicon_{mv}_mv.frequency_mhz" for mv in (620, 1000))
+    assert family_of(low) == family_of(high) != family_of(low.replace("silicon", "simulated"))
     assert family_of("reram_mlc2.read_latency_ns") != family_of("reram_mlc3.read_latency_ns")
 
 
