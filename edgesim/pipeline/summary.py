@@ -24,7 +24,7 @@ from edgesim.pipeline.voltage_use import point_lines, voltage_assumptions, volta
 from edgesim.pipeline.wear import wear_notes
 from edgesim.sim.analytic import schedule_ticks
 from edgesim.sim.artifact.time_parts import time_parts_s
-from edgesim.sim.operating_points import CHANGE, SETTLING, SLEW
+from edgesim.sim.operating_points import CHANGE, SETTLING, SLEW, pairs_left_out
 from edgesim.sim.scheduled_run import ScheduledSimulator
 from edgesim.sim.vector_unit import SCHEDULES
 from edgesim.sim.workload_run import WorkloadSimulator
@@ -94,6 +94,7 @@ def accelerator_result(
         inputs=input_hashes(asked, chip, technology),
         notes=(
             *_notes(mapper, simulator, run), *_exit_notes(asked), *_answer_notes(asked),
+            *_pair_notes(simulator),
             *wear_notes(chip, technology, simulator.plans, counts, len(latency_s)),
         ),
         time_parts_s=time_parts_s(run, simulator.plans),
@@ -106,6 +107,14 @@ def schedule_entries(simulator: Simulator) -> tuple[str, ...]:
     if not isinstance(simulator, ScheduledSimulator):
         return ()
     return (*simulator.entries, SLEW, SETTLING)
+
+
+def _pair_notes(simulator: Simulator) -> tuple[str, ...]:
+    if not isinstance(simulator, ScheduledSimulator):
+        return ()
+    left = pairs_left_out(simulator.chip, simulator.technology)
+    words = "voltage pairs that are not below the chip's own clock are left out"
+    return (f"{words}: {', '.join(left)}",) if left else ()
 
 
 def _exit_notes(asked: RunInput) -> tuple[str, ...]:

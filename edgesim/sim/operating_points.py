@@ -35,18 +35,9 @@ def operating_points(
             f"{chip.name} has no voltage-frequency pairs, so it cannot follow a latency target; "
             "give it voltage_scaling.table or voltage_scaling.pairs"
         )
-    entries: tuple[str, ...] = ()
-    pairs = [(pair.voltage_v, pair.frequency_hz) for pair in scaling.pairs]
-    if not pairs:
-        found = _table(chip, technology, str(scaling.table))
-        pairs = [(voltage_v, frequency_hz) for voltage_v, frequency_hz, _ in found]
-        entries = tuple(entry for *_, entry in found)
+    pairs, entries = _pairs(chip, technology)
     clock = chip.clock
-    slower = [
-        (voltage_v, frequency_hz)
-        for voltage_v, frequency_hz in pairs
-        if voltage_v < clock.voltage_v and frequency_hz < clock.frequency_hz
-    ]
+    slower = [pair for pair in pairs if _below_clock(chip, pair)]
     points = tuple(
         OperatingPoint(number, voltage_v, frequency_hz)
         for number, (voltage_v, frequency_hz) in enumerate(
@@ -54,6 +45,35 @@ def operating_points(
         )
     )
     return points, entries
+
+
+def pairs_left_out(chip: AcceleratorSpec, technology: Technology) -> tuple[str, ...]:
+    """Pairs that a chip cannot use, as they are not below its own clock, in words."""
+    own = (chip.clock.voltage_v, chip.clock.frequency_hz)
+    pairs, _ = _pairs(chip, technology)
+    return tuple(
+        OperatingPoint(0, *pair).words()
+        for pair in pairs
+        if pair != own and not _below_clock(chip, pair)
+    )
+
+
+def _below_clock(chip: AcceleratorSpec, pair: tuple[float, float]) -> bool:
+    return pair[0] < chip.clock.voltage_v and pair[1] < chip.clock.frequency_hz
+
+
+def _pairs(
+    chip: AcceleratorSpec, technology: Technology
+) -> tuple[list[tuple[float, float]], tuple[str, ...]]:
+    """The chip's pairs, (volts, hertz), and the entries of a table that they come from."""
+    scaling = chip.voltage_scaling
+    assert scaling is not None
+    if scaling.pairs:
+        return [(pair.voltage_v, pair.frequency_hz) for pair in scaling.pairs], ()
+    found = _table(chip, technology, str(scaling.table))
+    return [(voltage_v, frequency_hz) for voltage_v, frequency_hz, _ in found], tuple(
+        entry for *_, entry in found
+    )
 
 
 def _table(

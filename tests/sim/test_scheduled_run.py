@@ -13,7 +13,12 @@ from edgesim.ir.latency import LatencyTarget
 from edgesim.ir.predictor import ExitPredictor
 from edgesim.ir.run import SimulationRun
 from edgesim.mapping.planner import Mapper
-from edgesim.sim.operating_points import CHANGE, change_ticks, operating_points
+from edgesim.sim.operating_points import (
+    CHANGE,
+    change_ticks,
+    operating_points,
+    pairs_left_out,
+)
 from edgesim.sim.scheduled_run import ScheduledSimulator
 from edgesim.sim.workload_run import WorkloadSimulator
 from edgesim.tech import load_technology
@@ -202,3 +207,13 @@ def test_the_shipped_pairs_span_the_recalled_range_in_25_mv_steps() -> None:
     assert [(p.voltage_v, p.frequency_hz) for p in measured] == [
         (0.62, 77e6), (0.68, 336e6), (0.78, 480e6), (0.86, 586e6), (1.0, 717e6)
     ]  # fmt: skip
+
+
+def test_pairs_at_or_above_the_chips_own_clock_are_left_out_and_named() -> None:
+    pairs = [{"voltage": "0.5 V", "frequency": "500 MHz"},
+             {"voltage": "0.9 V", "frequency": "1200 MHz"}]  # fmt: skip
+    chip = toy_chip(overrides={"voltage_scaling.pairs": pairs})
+    points, _ = operating_points(chip, TABLES)
+    assert [point.voltage_v for point in points] == [0.5, 0.8]
+    assert pairs_left_out(chip, TABLES) == ("1200 MHz at 0.9 V",)
+    assert pairs_left_out(toy_chip(), TABLES) == ()
