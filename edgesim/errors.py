@@ -15,6 +15,15 @@ class UnreachableTargetError(InputError):
     """A latency target that no sentence could meet, however early it may leave."""
 
 
+class UnstableQueueError(InputError):
+    """An arrival rate at or above what a chip serves; carries both, in sentences a second."""
+
+    def __init__(self, message: str, rate_per_s: float, capacity_per_s: float) -> None:
+        super().__init__(message)
+        self.rate_per_s = rate_per_s
+        self.capacity_per_s = capacity_per_s
+
+
 class ChipError(EdgesimError):
     """A chip description is wrong; the message lists every fault with file and line."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgesim.cli.output import say, write_json
 from edgesim.cli.request import asked_chip, request, run_options
-from edgesim.errors import InputError
+from edgesim.errors import InputError, UnstableQueueError
 
 if TYPE_CHECKING:
     from edgesim.hw.spec import AcceleratorSpec
@@ -40,32 +40,36 @@ def add_duty(commands: Any) -> None:
 
 
 def _duty(chosen: argparse.Namespace) -> None:
-    from edgesim.pipeline.duty_cycle import duty_cycle, duty_lines
+    from edgesim.pipeline.duty_cycle import duties, duty_lines
     from edgesim.pipeline.timeline import accelerator_only
 
     if not chosen.tasks and (chosen.burst != 1 or chosen.order != "random"):
         raise InputError("--burst and --order need a second task: --task MODEL")
     chip = accelerator_only(asked_chip(chosen.chip, chosen.settings))
-    first, target_s = _task(chosen, chip)
+    first = _task(chosen, chip)
     tasks = _tasks(chosen, chip, first) if chosen.tasks else None
-    cycles = [
-        duty_cycle(
-            first.result, chip, rate, arrivals=chosen.arrivals, num_sentences=chosen.count,
-            seed=chosen.seed, target_s=target_s, tasks=tasks, order=chosen.order,
-            burst=chosen.burst,
-        )
-        for rate in chosen.rate
-    ]  # fmt: skip
+    cycles, unstable = duties(
+        chosen.rate, result=first.result, chip=chip, arrivals=chosen.arrivals,
+        num_sentences=chosen.count, seed=chosen.seed, tasks=tasks, order=chosen.order,
+        burst=chosen.burst,
+    )  # fmt: skip
     played = tasks.tasks if tasks else (first,)
     names = " and ".join(f"{t.trace.name} ({t.result.num_sentences} sentences)" for t in played)
     say(chosen, f"{names} in turn on {chip.name}")
-    say(chosen, "\n".join([*(tasks.lines() if tasks else ()), *duty_lines(cycles)]))
-    rows = [cycle.to_json() for cycle in cycles]
+    ends = [f"unstable: {error}" for error in unstable]
+    say(chosen, "\n".join([*(tasks.lines() if tasks else ()), *duty_lines(cycles), *ends]))
+    rows = [*(cycle.to_json() for cycle in cycles), *map(_unstable_row, unstable)]
     write_json(chosen, rows if tasks is None else {"tasks": tasks.to_json(), "cycles": rows})
 
 
-def _task(chosen: argparse.Namespace, chip: AcceleratorSpec) -> tuple[Task, float | None]:
-    """The task that `chosen` asks for, simulated, and its latency target."""
+def _unstable_row(error: UnstableQueueError) -> dict[str, Any]:
+    return {
+        "rate_per_s": error.rate_per_s, "capacity_per_s": error.capacity_per_s, "unstable": True,
+    }  # fmt: skip
+
+
+def _task(chosen: argparse.Namespace, chip: AcceleratorSpec) -> Task:
+    """The task that `chosen` asks for, simulated."""
     from edgesim.pipeline.simulate import simulate
     from edgesim.pipeline.tasks import Task
 
@@ -74,7 +78,7 @@ def _task(chosen: argparse.Namespace, chip: AcceleratorSpec) -> tuple[Task, floa
     workload = options["workload"]
     uses = result.settings.get("strategy") == "latency-aware"
     predictor = workload.predictor if uses and workload is not None else None
-    return Task(trace, result, predictor), options["latency_target_s"]
+    return Task(trace, result, predictor)
 
 
 def _tasks(chosen: argparse.Namespace, chip: AcceleratorSpec, first: Task) -> TaskSet:
@@ -87,7 +91,6 @@ def _tasks(chosen: argparse.Namespace, chip: AcceleratorSpec, first: Task) -> Ta
             "--entropies out"
         )
     others = [
-        _task(argparse.Namespace(**{**vars(chosen), "target": name}), chip)[0]
-        for name in chosen.tasks
+        _task(argparse.Namespace(**{**vars(chosen), "target": name}), chip) for name in chosen.tasks
     ]
     return task_set([first, *others], chip)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgesim.energy.costs import Account
-from edgesim.energy.supply import EXPONENT, leakage_scale
+from edgesim.energy.supply import EXPONENT, leakage_scale, regulator_loss
 from edgesim.hw.spec import AcceleratorSpec, SiliconSpec, storage_family
-from edgesim.ir.interval import Interval
+from edgesim.ir.interval import ZERO, Interval
 from edgesim.tech import Technology
 from edgesim.units import ceil_div
 
@@ -60,6 +60,22 @@ def static_powers(
     return tuple(powers), tuple(notes)
 
 
+def drawn_power_mw(
+    chip: AcceleratorSpec, technology: Technology, units: tuple[str, ...] | None = None
+) -> Interval:
+    """Static power at the supplies, the regulator's loss included; of some units, or of all."""
+    loss = Interval.exact(1.0) + regulator_loss(chip, technology)[0]
+    powers = [p for p in static_powers(chip, technology)[0] if units is None or p.unit in units]
+    drawn = (p.power_mw.times(loss) if p.account == "chip" else p.power_mw for p in powers)
+    return sum(drawn, ZERO)
+
+
+def dram_devices(medium: str, capacity_bytes: int, technology: Technology) -> int:
+    """Devices that a capacity takes."""
+    device_mib = technology.value(f"{medium}.device_capacity_mib")
+    return ceil_div(capacity_bytes, round(device_mib * MIB_BYTES))
+
+
 def _on_chip(chip: AcceleratorSpec, technology: Technology) -> list[StaticPower]:
     """What flows on chip beside its storage; one power where the whole chip was measured."""
     if chip.silicon is not None:
@@ -107,7 +123,7 @@ def _storage(
         return [_sram_leakage(chip, technology, "sram", capacity_bytes)]
     if medium.startswith("lpddr"):
         device = f"{medium}.device_capacity_mib"
-        devices = ceil_div(capacity_bytes, round(technology.value(device) * MIB_BYTES))
+        devices = dram_devices(medium, capacity_bytes, technology)
         names = (f"{medium}.background_power_mw", f"{medium}.refresh_power_mw")
         return [
             StaticPower(medium, account, technology.interval(name).scaled(devices), (name, device))

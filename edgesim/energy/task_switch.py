@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from edgesim.energy.costs import action_cost
 from edgesim.energy.power_on import PowerOnTerm
-from edgesim.energy.static import static_powers
+from edgesim.energy.static import drawn_power_mw
 from edgesim.hw.spec import AcceleratorSpec, storage_family
 from edgesim.ir.interval import ZERO, Interval
 from edgesim.tech import Technology
@@ -52,10 +52,8 @@ def task_switch(
     for medium, bits in reloaded_bits.items():
         terms += _moved(chip, technology, source, medium, bits, f"weights into {medium}")
     time_s = sum((term.time_s for term in terms), ZERO)
-    awake_mw = sum((p.power_mw for p in static_powers(chip, technology)[0]), ZERO)
-    powered = PowerOnTerm(
-        "chip and memories powered", ZERO, time_s.times(awake_mw.scaled(W_PER_MW))
-    )
+    drawn_w = drawn_power_mw(chip, technology).scaled(W_PER_MW)
+    powered = PowerOnTerm("chip and memories powered", ZERO, time_s.times(drawn_w))
     return TaskSwitch((*terms, powered))
 
 

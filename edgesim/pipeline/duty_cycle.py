@@ -9,17 +9,15 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesim.energy.static import static_powers
-from edgesim.errors import InputError
+from edgesim.errors import InputError, UnstableQueueError
 from edgesim.hw.spec import AcceleratorSpec
-from edgesim.ir.result import SimResult
+from edgesim.ir.result import SentenceRow, SimResult
+from edgesim.pipeline.standby import Standby
 from edgesim.pipeline.tasks import Order, TaskSet, task_order
-from edgesim.sim.operating_points import change_ticks, operating_points
 from edgesim.tech import Technology, load_technology
-from edgesim.units import TICKS_PER_S
 
 Arrivals = Literal["fixed", "poisson"]
-S_PER_HOUR, W_PER_MW, S_PER_NS = 3600.0, 1e-3, 1e-9
+S_PER_HOUR = 3600.0
 
 
 @dataclass(frozen=True)
@@ -36,18 +34,21 @@ class DutyCycle:
     longest_queue: int
     """Most sentences that waited at once."""
     missed_fraction: float | None
-    """Answers later than the target after arrival; None without a target."""
+    """Answers later than their target after arrival; None without a target."""
     active_j_per_hour: float
     """Energy of the sentences."""
     sleep_j_per_hour: float
     """Retention of SRAM and logic at the lowest voltage, DRAM in self-refresh."""
     wake_j_per_hour: float
+    """Waking up, and turning back to full speed where the next sentence waits already."""
     wakes_per_hour: float
     switch_j_per_hour: float = 0.0
     """Turning from task to task."""
     switches_per_hour: float = 0.0
     reloads_per_hour: float = 0.0
     """Switches that bring a task's weights anew."""
+    notes: tuple[str, ...] = ()
+    """What is not modelled."""
 
     @property
     def energy_j_per_hour(self) -> float:
@@ -69,38 +70,42 @@ def duty_cycle(
     """Arrivals at a rate, served one by one in order, by the sentences of a result in turn.
 
     The chip wakes when it is idle and a sentence arrives, and sleeps as soon as its queue is
-    empty. Poisson gaps come from `seed`. With `tasks` every burst of arrivals belongs to one of
-    them, and `result` is that of the first. Raises InputError for an arrival rate at or above what
-    the chip can serve: such a queue grows without end.
+    empty; a sentence that waits starts once the chip is back at full speed. Poisson gaps come from
+    `seed`. With `tasks` every burst of arrivals belongs to one of them, and `result` is that of the
+    first. `target_s` replaces the targets that sentences were run with. Raises UnstableQueueError
+    for an arrival rate at or above what the chip can serve: such a queue grows without end.
     """
     _check(rate_per_s, arrivals, num_sentences)
     tables = technology or load_technology()
-    demand = _demand(result, tasks, num_sentences, order, burst, seed)
-    wake_s, sleep_w, wake_w = _standby(chip, tables)
+    standby = Standby.of(chip, tables)
+    demand = _demand(result, tasks, num_sentences, order, burst, seed, standby)
     length = demand.service_s + demand.switch_s
-    capacity = 1 / float(length.mean())
+    capacity = 1 / float((length + demand.return_s).mean())
     if rate_per_s >= capacity:
-        raise InputError(
+        raise UnstableQueueError(
             f"{rate_per_s:g} sentences a second arrive and {result.chip} serves {capacity:.4g} at "
-            "most: the queue grows without end; lower the rate or choose a faster chip"
-        )
+            "most: the queue grows without end; lower the rate or choose a faster chip",
+            rate_per_s, capacity,
+        )  # fmt: skip
     gaps = np.full(num_sentences, 1 / rate_per_s)
     if arrivals == "poisson":
         gaps = np.random.default_rng(seed).exponential(1 / rate_per_s, num_sentences)
     arrived = np.cumsum(gaps)
-    starts, ends, woken = _served(arrived, length, wake_s)
+    starts, ends, woken = _served(arrived, length, demand.return_s, standby.wake_s)
     waited, span, wakes = ends - arrived, float(ends[-1]), int(woken.sum())
     hour = S_PER_HOUR / span
-    asleep = max(0.0, span - float(length.sum()) - wakes * wake_s)
+    turning_s = wakes * standby.wake_s + float(demand.return_s[:-1][~woken[1:]].sum())
+    asleep_s = max(0.0, span - float(length.sum()) - turning_s)
+    limits = demand.target_s if target_s is None else np.full(num_sentences, target_s)
     return DutyCycle(
         arrivals, rate_per_s, num_sentences, float(length.sum()) / span,
         float(np.quantile(waited, 0.5, method="inverted_cdf")),
         float(np.quantile(waited, 0.99, method="inverted_cdf")),
         _longest_queue(arrived, starts),
-        None if target_s is None else float((waited > target_s).mean()),
-        hour * float(demand.energy_j.sum()), hour * asleep * sleep_w,
-        hour * wakes * wake_s * wake_w, hour * wakes, hour * float(demand.switch_j.sum()),
-        hour * demand.switches, hour * demand.reloads,
+        None if limits is None else float((waited > limits).mean()),
+        hour * float(demand.energy_j.sum()), hour * asleep_s * standby.asleep_w,
+        hour * turning_s * standby.awake_w, hour * wakes, hour * float(demand.switch_j.sum()),
+        hour * demand.switches, hour * demand.reloads, standby.notes,
     )  # fmt: skip
 
 
@@ -119,6 +124,10 @@ class _Demand:
 
     service_s: NDArray[np.float64]
     energy_j: NDArray[np.float64]
+    return_s: NDArray[np.float64]
+    """Way back to full speed behind a sentence, where another waits."""
+    target_s: NDArray[np.float64] | None
+    """None where a sentence has no target."""
     switch_s: NDArray[np.float64]
     switch_j: NDArray[np.float64]
     switches: int = 0
@@ -127,37 +136,50 @@ class _Demand:
 
 def _demand(
     result: SimResult, tasks: TaskSet | None, num_sentences: int, order: Order, burst: int,
-    seed: int,
+    seed: int, standby: Standby,
 ) -> _Demand:  # fmt: skip
     """Sentences of every task in turn, behind the switches between tasks."""
     results = [result] if tasks is None else [task.result for task in tasks.tasks]
     sequence = task_order(num_sentences, len(results), order, burst, seed)
-    service, energy = np.empty(num_sentences), np.empty(num_sentences)
+    columns = np.empty((4, num_sentences))
     for number, found in enumerate(results):
-        energies = [row.energy_j for row in found.sentences]
-        if any(value is None for value in energies):
+        if any(row.energy_j is None for row in found.sentences):
             raise InputError(f"{found.chip}: no energy was measured, so an hour cannot be priced")
         rows = np.flatnonzero(sequence == number)
-        turn = np.arange(len(rows)) % len(energies)
-        service[rows] = np.array([row.latency_s for row in found.sentences])[turn]
-        energy[rows] = np.array(energies, dtype=np.float64)[turn]
+        asked = np.array([_asked(row, standby) for row in found.sentences], dtype=np.float64)
+        columns[:, rows] = asked[np.arange(len(rows)) % len(asked)].T
+    service, energy, back, target = columns
+    limits = None if np.isnan(target).any() else target
     if tasks is None:
-        return _Demand(service, energy, np.zeros(num_sentences), np.zeros(num_sentences))
+        return _Demand(
+            service, energy, back, limits, np.zeros(num_sentences), np.zeros(num_sentences)
+        )
     played = tasks.played(sequence)
-    return _Demand(service, energy, played.seconds, played.joules, played.count, played.reloads)
+    return _Demand(
+        service, energy, back, limits, played.seconds, played.joules, played.count, played.reloads
+    )
+
+
+def _asked(row: SentenceRow, standby: Standby) -> tuple[float | None, ...]:
+    """Service, energy, way back and target of a sentence."""
+    back_s = standby.return_s.get(row.operating_point or "", 0.0)
+    return row.latency_s, row.energy_j, back_s, row.latency_target_s
 
 
 def _served(
-    arrived: NDArray[np.float64], service: NDArray[np.float64], wake_s: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+    arrived: NDArray[np.float64], service: NDArray[np.float64], back: NDArray[np.float64],
+    wake_s: float,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:  # fmt: skip
     """Start and end of every service, first come first served, and who woke the chip."""
     starts, ends = np.empty(len(arrived)), np.empty(len(arrived))
     woken = np.zeros(len(arrived), dtype=np.bool_)
-    free = -np.inf
-    for row, (arrival, length) in enumerate(zip(arrived.tolist(), service.tolist(), strict=True)):
-        woken[row] = arrival >= free
+    ended = free = -np.inf
+    rows = zip(arrived.tolist(), service.tolist(), back.tolist(), strict=True)
+    for row, (arrival, length, turning) in enumerate(rows):
+        woken[row] = arrival >= ended
         starts[row] = arrival + wake_s if woken[row] else free
-        free = ends[row] = starts[row] + length
+        ended = ends[row] = starts[row] + length
+        free = ended + turning
     return starts, ends, woken
 
 
@@ -167,27 +189,23 @@ def _longest_queue(arrived: NDArray[np.float64], starts: NDArray[np.float64]) ->
     return int((np.arange(1, len(arrived) + 1) - begun).max())
 
 
-def _standby(chip: AcceleratorSpec, technology: Technology) -> tuple[float, float, float]:
-    """Seconds to wake up, watts asleep, watts while waking up.
+def duties(
+    rates_per_s: Sequence[float], **settings: Any
+) -> tuple[list[DutyCycle], list[UnstableQueueError]]:
+    """Duty cycles at several rates, and the rates whose queue would grow without end.
 
-    Asleep: leakage of logic and SRAM at the lowest voltage, clock generator off, non-volatile
-    memory off, DRAM in self-refresh. A chip without voltage pairs keeps its own voltage.
+    `settings` are those of `duty_cycle`. Raises UnstableQueueError where no rate can be served.
     """
-    low, wake_s = chip, 0.0
-    if chip.voltage_scaling is not None:
-        points, _ = operating_points(chip, technology)
-        low = chip.at(points[0].frequency_hz, points[0].voltage_v)
-        wake_s = change_ticks(points[0], points[-1], technology) / TICKS_PER_S
-    drams = [name for name in chip.storage if name.startswith("lpddr")]
-    exits = [technology.value(f"{name}.self_refresh_exit_ns") * S_PER_NS for name in drams]
-    refresh = sum(technology.value(f"{name}.self_refresh_power_mw") for name in drams)
-    on_chip = sum(p.power_mw.value for p in static_powers(low, technology)[0] if _retained(p.unit))
-    awake = sum(p.power_mw.value for p in static_powers(chip, technology)[0])
-    return max([wake_s, *exits]), (on_chip + refresh) * W_PER_MW, awake * W_PER_MW
-
-
-def _retained(unit: str) -> bool:
-    return unit in ("operand0", "operand1", "auxiliary", "logic leakage", "sram")
+    served: list[DutyCycle] = []
+    unstable: list[UnstableQueueError] = []
+    for rate_per_s in rates_per_s:
+        try:
+            served.append(duty_cycle(rate_per_s=rate_per_s, **settings))
+        except UnstableQueueError as error:
+            unstable.append(error)
+    if unstable and not served:
+        raise unstable[0]
+    return served, unstable
 
 
 def duty_lines(cycles: Sequence[DutyCycle]) -> list[str]:
@@ -206,7 +224,7 @@ def duty_lines(cycles: Sequence[DutyCycle]) -> list[str]:
             f"{quantity_text(c.wake_j_per_hour, 'J')} in {c.wakes_per_hour:.0f} wake-ups"
             f"{_switch_words(c)})"
         )
-    return lines
+    return [*lines, *dict.fromkeys(note for c in cycles for note in c.notes)]
 
 
 def _switch_words(cycle: DutyCycle) -> str:
