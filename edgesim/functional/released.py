@@ -182,11 +182,13 @@ class ReleasedArithmetic:
         return Released(found, x.register)
 
     def layer_norm(self, op: ops.LayerNorm, batch: Batch, x: Released) -> Released:
-        """The released layer norm, gamma in the place of beta, no epsilon."""
-        gamma = self.weights[op.gamma]
+        """The released layer norm, gamma's bytes in the place of beta's, no epsilon."""
+        gamma, beta = self.weights[op.gamma], self.weights[op.beta]
         register = FORMAT.bias_for(gamma) - codes.EXPONENT_OFFSET
         scale = FORMAT.encode(gamma, register + codes.EXPONENT_OFFSET)
-        return Released(hls.layernorm(x.codes, scale, scale, x.register, register), x.register)
+        shift = FORMAT.bias_for(beta) - codes.EXPONENT_OFFSET
+        found = hls.layernorm(x.codes, scale, scale, x.register, register, bias_beta=shift)
+        return Released(found, x.register)
 
     def add(self, op: ops.Add, batch: Batch, left: Released, right: Released) -> Released:
         """Elementwise sum."""

@@ -118,6 +118,19 @@ def test_layer_norm_reads_gamma_where_beta_should_be() -> None:
     assert np.array_equal(got, hls.layernorm(x, gamma, gamma, 3, 2))
 
 
+def test_layer_norm_reads_gamma_s_bytes_again_under_the_register_of_beta() -> None:
+    """Equal values normalise to 0, so what is left is gamma's codes under beta's register."""
+    x, gamma = np.full(32, 0x55), np.arange(32) + 0x20
+    for register in range(4):
+        got = hls.layernorm(x, gamma, gamma, 3, 2, bias_beta=register)
+        expected = hls.requantize(hls.to_fixed_q6_10(gamma, register), 10, 3)
+        assert np.array_equal(got, expected)
+    assert np.array_equal(
+        hls.layernorm(codes(32), gamma, gamma, 3, 2, bias_beta=2),
+        hls.layernorm(codes(32), gamma, gamma, 3, 2),
+    )
+
+
 @pytest.mark.parametrize("length", [16, 64, 128])
 def test_layer_norm_of_tame_rows_is_near_float32(length: int) -> None:
     """Values of magnitude 1 and below overflow nothing; the tolerance is two code steps."""

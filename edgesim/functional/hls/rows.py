@@ -39,13 +39,15 @@ def layernorm(
     bias: ArrayLike,
     bias_gamma: ArrayLike,
     *,
+    bias_beta: ArrayLike | None = None,
     vector_size: int = words.VECTOR_SIZE,
 ) -> NDArray[np.uint8]:
     """Codes of layer norm over the last axis, same shape as `x`.
 
     gamma and beta are (length,) or broadcast to `x`; biases are one for all or one per row. `beta`
-    is checked and then not used: the source reads gamma in its place. Sums are 16 bits per vector
-    and 20 bits per row, the square of the mean 17 bits signed, and there is no epsilon.
+    is checked and then not used: the source reads the bytes of gamma in its place, under beta's
+    register (`bias_beta`; None: the same as gamma's). Sums are 16 bits per vector and 20 bits per
+    row, the square of the mean 17 bits signed, and there is no epsilon.
     """
     row = words.codes(x, "layernorm x")
     scale = words.codes(gamma, "layernorm gamma")
@@ -57,7 +59,9 @@ def layernorm(
     flat = value.reshape(*row.shape[:-1], -1)[..., : row.shape[-1]]
     factor = codes.fixed(scale, words.row_biases(bias_gamma, row, "bias_gamma"))
     normal = primitives.multiply(words.wrap(flat - mean, 16), inverse)
-    out = words.wrap(primitives.multiply(normal, factor) + factor, 16)
+    shift = bias_gamma if bias_beta is None else bias_beta
+    added = codes.fixed(scale, words.row_biases(shift, row, "bias_beta"))
+    out = words.wrap(primitives.multiply(normal, factor) + added, 16)
     return codes.from_fixed(out, words.NUM_FRACTION_BITS, register)
 
 
