@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +14,6 @@ MOST_SECTIONS = 1000
 FIELDS = tuple(AcceleratorSpec.model_fields)
 UNSHARED = ("kind", "artifact")
 """With these overridden, or an artifact, sections depend on each other."""
-_TEXT = json.JSONEncoder(default=repr).encode
 
 
 class KnownSections:
@@ -58,5 +56,5 @@ def _by_section(overrides: Mapping[str, Any]) -> dict[str, str] | None:
         section = path.partition(".")[0]
         if section in UNSHARED:
             return None
-        changes[section] = changes.get(section, "") + _TEXT((path, value))
+        changes[section] = changes.get(section, "") + repr((path, value))
     return changes

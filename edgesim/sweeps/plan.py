@@ -78,7 +78,7 @@ class Planner:
 
     def _chip(self, point: Point) -> tuple[Chip | None, str, str]:
         """The chip, the hash of its content, and why it is none."""
-        asked = _text([point.chip, dict(point.overrides)])
+        asked = repr((point.chip, point.overrides))
         if asked not in self._chips:
             if len(self._chips) >= KEPT_CHIPS:
                 self._chips.clear()
