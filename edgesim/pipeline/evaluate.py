@@ -32,7 +32,6 @@ from edgesim.ir.workload import Workload
 from edgesim.mapping.bounds import segment_bound
 from edgesim.mapping.planner import Mapper
 from edgesim.mapping.shared_plans import SharedPlans
-from edgesim.mapping.stored import packed_column_tiles
 from edgesim.pipeline.answers import accuracy
 from edgesim.pipeline.run_input import RunInput, prepare
 from edgesim.sim.scheduled_run import ScheduledSimulator
@@ -175,11 +174,6 @@ def figures_of(record: Mapping[str, Any]) -> Figures:
         ends = record["intervals"].get(name) or {}
         figures[f"{name}_low"], figures[f"{name}_high"] = ends.get("low"), ends.get("high")
     return figures
-
-
-def start_kernels() -> None:
-    """Load a first kernel, so that numba has started before there is a point."""
-    packed_column_tiles(np.zeros(8, dtype=np.uint8), 8, 8, 8)
 
 
 class ChipBench:

@@ -6,14 +6,18 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from edgesim.pipeline.evaluate import start_kernels
+import numpy as np
+
+from edgesim.mapping.stored import packed_column_tiles
 
 
 def load_kernels() -> None:
-    """Start numba, which takes most of a first point's time. Not for processes of others: while it
-    starts, SciPy cannot be imported."""
+    """Load a first kernel, which starts numba and takes most of a first point's time.
+
+    Not for processes of others: while it starts, SciPy cannot be imported.
+    """
     with _scipy_hidden():
-        start_kernels()
+        packed_column_tiles(np.zeros(8, dtype=np.uint8), 8, 8, 8)
 
 
 @contextmanager

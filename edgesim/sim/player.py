@@ -38,12 +38,10 @@ class SegmentPlayer:
         if plan.programs:
             return play_programs(plan, self.chip, self.technology)
         timing = self.timing(plan.media)
-        log = None
-        if is_serial(plan, self.chip, timing):
-            log = self._serial.log(plan, timing)
-        if log is None:
-            log = SegmentEngine(plan, self.chip, self.technology, self.every_tile).run()
-        return log
+        log = self._serial.log(plan, timing) if is_serial(plan, self.chip, timing) else None
+        if log is not None:
+            return log
+        return SegmentEngine(plan, self.chip, self.technology, self.every_tile).run()
 
     def timing(self, media: tuple[str, ...]) -> tuple[MediumTiming, ...]:
         """The timing of each of several media."""
