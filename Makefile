@@ -13,13 +13,23 @@ TEST_STAMP := $(VENV)/.edgesim-test-installed
 # A site-packages folder whose packages test-wheel uses instead of installing the dependencies.
 SITE ?=
 
-.PHONY: demo test lint types check test-wheel bench bench-peers albert-hls clean
+# The environment of test-oldest.
+OLDEST ?= .venv-oldest
+
+.PHONY: demo test test-oldest lint types check test-wheel bench bench-peers albert-hls clean
 
 demo: $(STAMP)
 	$(BIN)/edgesim demo
 
 test: $(TEST_STAMP)
 	$(BIN)/python -m pytest -n $(WORKERS)
+
+# All tests but those of the notebooks and of the wheel, with the lowest versions declared.
+test-oldest:
+	$(PYTHON) -m venv --clear $(OLDEST)
+	$(OLDEST)/bin/python tests/oldest_versions.py > $(OLDEST)/requirements.txt
+	$(OLDEST)/bin/python -m pip install $(PIP_ARGS) -r $(OLDEST)/requirements.txt -e .
+	$(OLDEST)/bin/python -m pytest -n $(WORKERS) --ignore tests/notebooks --ignore tests/test_wheel.py
 
 lint: $(TEST_STAMP)
 	$(BIN)/ruff check edgesim tests

@@ -10,11 +10,13 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+import transformers
 from torch import Tensor, nn
 from transformers import AttentionInterface
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, sdpa_mask
 
 from edgesim.compress.attention_span import SPAN, masked_softmax
+from edgesim.errors import InputError
 
 NAME = "edgesim"
 OPERANDS = "operands"
@@ -56,5 +58,15 @@ ALL_MASK_ATTENTION_FUNCTIONS.register(NAME, sdpa_mask)
 
 
 def use_edgesim_attention(encoder: Any) -> None:
-    """Let an encoder of the BERT family attend through `edgesim_attention`."""
+    """Let an encoder of the BERT family attend through `edgesim_attention`.
+
+    Raises InputError for a class that does not look its attention up by name: it would attend
+    without spans and without rounding.
+    """
+    if not getattr(encoder, "_supports_attention_backend", False):
+        raise InputError(
+            f"{type(encoder).__name__} has its attention built in, and would ignore spans and "
+            "rounded operands; take an encoder that transformers lets attend by name, such as "
+            f"BertModel of transformers 5 (transformers {transformers.__version__} is installed)"
+        )
     encoder.config._attn_implementation = NAME

@@ -37,6 +37,14 @@ def with_spans(family: str, rows: list[list[int]]) -> MultiExitClassifier:
     return model
 
 
+def test_an_encoder_that_would_ignore_spans_is_refused() -> None:
+    encoder = toy_model("bert").encoder
+    encoder._supports_attention_backend = False
+    with pytest.raises(InputError, match="BertModel has its attention built in, and would ignore"):
+        use_edgesim_attention(encoder)
+    assert encoder.config._attn_implementation != "edgesim"
+
+
 def logits(model: torch.nn.Module, ids: torch.Tensor = IDS) -> torch.Tensor:
     with torch.no_grad():
         return model(ids, torch.ones_like(ids))
