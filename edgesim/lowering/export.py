@@ -13,6 +13,7 @@ from torch.export import Dim, ExportedProgram
 
 from edgesim.errors import LoweringError
 from edgesim.lowering.example import ExampleInputs
+from edgesim.lowering.functionalise import functionalised
 
 
 @contextmanager
@@ -48,7 +49,10 @@ def _plain_attention() -> Iterator[None]:
 
 
 def export_model(model: nn.Module, example: ExampleInputs) -> ExportedProgram:
-    """The exported forward with a symbolic length, not decomposed; LoweringError if torch fails."""
+    """The exported forward with a symbolic length, ops whole, without writes in place.
+
+    Raises LoweringError if torch fails or the forward changes what outlives it.
+    """
     length = Dim("S", min=2, max=example.max_tokens)
     arguments = dict(example.arguments)
     dynamic: dict[str, Any] = {
@@ -59,13 +63,16 @@ def export_model(model: nn.Module, example: ExampleInputs) -> ExportedProgram:
     with _undisturbed(model), _plain_attention(), torch.no_grad(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="(?s).*assigned during export")
         try:
-            return torch.export.export(model, (), arguments, dynamic_shapes=dynamic, strict=False)
+            program = torch.export.export(
+                model, (), arguments, dynamic_shapes=dynamic, strict=False
+            )
         except Exception as error:
             raise LoweringError(
                 f"{type(model).__name__}: torch.export fails with {type(error).__name__}: "
                 f"{_first_line(error)}; the forward may not depend on values of the tokens and "
                 "must take any sentence length"
             ) from error
+    return functionalised(program, type(model).__name__)
 
 
 def _first_line(error: Exception) -> str:

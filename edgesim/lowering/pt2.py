@@ -19,6 +19,7 @@ from edgesim.ir.optrace import OpTrace
 from edgesim.lowering.assemble import TraceOptions, assemble
 from edgesim.lowering.capture import capture_program
 from edgesim.lowering.example import ExampleInputs, kind_of
+from edgesim.lowering.functionalise import functionalised
 from edgesim.lowering.idle_heads import without_idle_heads
 from edgesim.lowering.lowering import UNLIMITED_TOKENS
 from edgesim.lowering.pt2_check import check_archive
@@ -35,9 +36,10 @@ def lower_pt2(path: Path, name: str | None = None, keep_output_projection: bool 
     length; LoweringError for operations that are not understood.
     """
     program = load_pt2(path)
+    model_class = _model_class(program)
+    program = functionalised(program, model_class)
     example = _example(program, str(path))
     graph = capture_program(program, example)
-    model_class = _model_class(program)
     options = TraceOptions(name=name or path.stem, model_class=model_class)
     limit = example.max_tokens or UNLIMITED_TOKENS
     trace = assemble(lower_calls(graph, model_class), graph.values, limit, options)

@@ -154,7 +154,8 @@ VIEW_CALLS: Mapping[str, Handler] = MappingProxyType(
         **dict.fromkeys(
             (
                 "aten.contiguous.default", "aten.clone.default", "aten.alias.default",
-                "aten.detach.default", "aten.expand.default", "aten.expand_as.default",
+                "aten.detach.default", "aten.detach_.default", "aten.expand.default",
+                "aten.expand_as.default",
             ),
             _same,
         ),
