@@ -22,6 +22,7 @@ from edgesim.ir.ops import AttentionScores
 from edgesim.ir.optrace import OpTrace
 from edgesim.ir.trace_file import load_trace, save_trace
 from edgesim.ir.workload import Workload
+from edgesim.pipeline.lower import lower_model
 from edgesim.pipeline.models import TRACE, WORKLOAD, find_model
 from edgesim.pipeline.simulate import simulate
 from edgesim.whole_file import whole_file
@@ -151,7 +152,6 @@ def build_ablation(folder: Path, data_dir: Path, work: Path, base: Path | None =
     from edgesim.compress.record import record
     from edgesim.compress.text import load_tokenizer, tokenize
     from edgesim.compress.zoo import weight_format
-    from edgesim.lowering import lower
 
     recipe = load_recipe(folder / "recipe.yaml")
     source, data = find_base(recipe.base, base), load_task(recipe, data_dir)
@@ -175,7 +175,7 @@ def build_ablation(folder: Path, data_dir: Path, work: Path, base: Path | None =
             f"{FOLDER}/{snapshot.name}.trace.npz", f"{FOLDER}/{snapshot.name}.workload.npz"
         ]  # fmt: skip
         if not last:
-            trace = lower(model, name=snapshot.name, weight_format=number_format.name)
+            trace = lower_model(model, name=snapshot.name, weight_format=number_format.name)
             save_trace(trace, folder / paths[0])
             record(
                 model, tokenizer, data.dev, name=f"{recipe.task.name} dev",

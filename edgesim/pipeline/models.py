@@ -24,6 +24,8 @@ from edgesim.ir.trace_file import load_trace
 from edgesim.ir.workload import Workload
 from edgesim.numerics.formats import parse_format
 from edgesim.paths import zoo_path
+from edgesim.pipeline.lower import lower_model
+from edgesim.pipeline.proof import proved
 
 CONFIG = "config.json"
 TRACE = "trace.npz"
@@ -130,14 +132,13 @@ class ModelFolder:
 
     def _lowered(self, keep_output_projection: bool = False) -> OpTrace:
         from edgesim.compress.zoo_config import load_zoo_config
-        from edgesim.lowering import lower
 
         config = load_zoo_config(self.path)
         counts: NDArray[np.int64] | None = None
         if (self.path / TOKEN_COUNTS).is_file():
             counts = load_token_counts(self.path / TOKEN_COUNTS)
         weight_format = config.weight_format.number_format.name
-        return lower(
+        return lower_model(
             self.module(), name=self.name, weight_format=weight_format, token_counts=counts,
             keep_output_projection=keep_output_projection,
         )  # fmt: skip
@@ -194,9 +195,9 @@ class HuggingFaceFolder:
 
     def lower(self, keep_output_projection: bool = False) -> OpTrace:
         """The trace of the stored weights, lowered now."""
-        from edgesim.lowering import lower
-
-        return lower(self.module(), name=self.name, keep_output_projection=keep_output_projection)
+        return lower_model(
+            self.module(), name=self.name, keep_output_projection=keep_output_projection
+        )
 
     def trace(self, arithmetic: str = "float32") -> OpTrace:
         """The same: nothing is stored in the folder."""
@@ -242,7 +243,7 @@ class ExportedFile:
         """The trace of the exported program."""
         from edgesim.lowering.pt2 import lower_pt2
 
-        return lower_pt2(self.path, keep_output_projection=keep_output_projection)
+        return proved(lower_pt2(self.path, keep_output_projection=keep_output_projection))
 
     def trace(self, arithmetic: str = "float32") -> OpTrace:
         """The same: nothing is stored beside the program."""
@@ -330,10 +331,3 @@ def module_of(target: str | Path) -> Any:
     if path.suffix != EXPORTED and (path.is_file() or path.suffix == ".npz"):
         return None
     return open_model(target).module()
-
-
-def lower_model(model: Any, example_inputs: Any = None, **options: Any) -> OpTrace:
-    """The trace of a torch module; see `edgesim.lowering.lower`."""
-    from edgesim.lowering import lower
-
-    return lower(model, example_inputs, **options)

@@ -14,6 +14,7 @@ from edgesim.hw.spec import AcceleratorSpec
 from edgesim.ir.interval import Interval
 from edgesim.ir.latency import OperatingPoint
 from edgesim.ir.plan import SegmentPlan
+from edgesim.ir.proof import proof_words
 from edgesim.ir.result import LayerBottleneck, RooflinePoint, SimResult
 from edgesim.ir.run import SimulationRun
 from edgesim.mapping.bounds import segment_bound
@@ -146,7 +147,7 @@ def _answer_notes(asked: RunInput) -> tuple[str, ...]:
 
 def _notes(mapper: Mapper, simulator: Simulator, run: SimulationRun) -> tuple[str, ...]:
     trace, chip = mapper.trace, simulator.chip
-    notes = list(mapper.placement.notes)
+    notes = [proof_words(trace.proof), *mapper.placement.notes]
     formats = {tensor.number_format for tensor in trace.tensors.values()}
     if None in formats:
         notes.append(f"tensors without a number format are held in {chip.pu.number_format}")
