@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from edgesim.errors import InputError
+from edgesim.files import named_inside
 from edgesim.hw.spec import Chip
 from edgesim.ir.ablation import Ablation, AblationRow
 from edgesim.ir.exits import EntropyExit
@@ -51,8 +52,8 @@ def ablate(
     rows: list[AblationRow] = []
     first: OpTrace | None = None
     for entry, threshold in _with_exit(stored["rows"], exit_threshold):
-        trace = load_trace(source.path / entry["trace"])
-        workload = Workload.load(source.path / entry["workload"])
+        trace = load_trace(_row_file(source.path, entry, "trace"))
+        workload = Workload.load(_row_file(source.path, entry, "workload"))
         first = trace if first is None else first
         policy = None if threshold is None else EntropyExit(threshold)
         result = simulate(trace, chip, workload=workload, exit_policy=policy)
@@ -105,6 +106,14 @@ def _load_rows(folder: Path) -> dict[str, Any]:
     if stored.get("schema_version") != SCHEMA_VERSION or not stored.get("rows"):
         raise InputError(f"{path}: not an ablation of schema {SCHEMA_VERSION}; make it anew")
     return dict(stored)
+
+
+def _row_file(folder: Path, row: dict[str, Any], key: str) -> Path:
+    """The file that a row names, which lies in the model's folder."""
+    try:
+        return named_inside(folder, str(row.get(key, "")))
+    except InputError as error:
+        raise InputError(f"{folder / FOLDER / ROWS_FILE}: {key}: {error}") from None
 
 
 def _trace_figures(trace: OpTrace, first: OpTrace, longest: int) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.errors import InputError
+from edgesim.files import check_name
 from edgesim.ir.activation_statistics import FILE_NAME as ACTIVATION_STATISTICS
 from edgesim.ir.activation_statistics import ActivationStatistics
 from edgesim.ir.optrace import OpTrace
@@ -81,7 +82,7 @@ class ModelFolder:
 
     def workload_path(self, arithmetic: str) -> Path:
         """Where answers in an arithmetic other than float32 are kept."""
-        return self.path / f"dev_workload_{arithmetic}.npz"
+        return self.path / check_name(f"dev_workload_{arithmetic}.npz")
 
     def selection(self) -> Workload | None:
         """The selection slice with the predictor fitted on it; None where it was not recorded."""

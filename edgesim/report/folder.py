@@ -24,8 +24,10 @@ def check_replaceable(folder: Path) -> None:
         return
     if not folder.is_dir():
         raise InputError(f"{folder}: is a file; name a folder for the report")
-    present = sorted(entry.name for entry in folder.iterdir())
-    foreign = [name for name in present if name not in _files_of_report(folder)]
+    known = _files_of_report(folder)
+    foreign = sorted(
+        entry.name for entry in folder.iterdir() if entry.name not in known or entry.is_dir()
+    )
     if foreign:
         shown = ", ".join(foreign[:4]) + (", …" if len(foreign) > 4 else "")
         raise InputError(
