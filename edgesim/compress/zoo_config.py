@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from codecs import BOM_UTF8
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -117,7 +118,7 @@ def load_zoo_config(folder: Path) -> ZooConfig:
     if not path.is_file():
         raise InputError(f"{folder}: no {CONFIG_FILE} there, so this is not a zoo model folder")
     try:
-        return ZooConfig.model_validate_json(path.read_bytes())
+        return ZooConfig.model_validate_json(path.read_bytes().removeprefix(BOM_UTF8))
     except ValidationError as error:
         faults = "; ".join(
             f"{'.'.join(str(part) for part in fault['loc']) or 'file'}: "

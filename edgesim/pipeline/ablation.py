@@ -96,7 +96,7 @@ def _with_exit(
 def _load_rows(folder: Path) -> dict[str, Any]:
     path = folder / FOLDER / ROWS_FILE
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
+        stored = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         raise InputError(
@@ -166,7 +166,7 @@ def build_ablation(folder: Path, data_dir: Path, work: Path, base: Path | None =
     source, data = find_base(recipe.base, base), load_task(recipe, data_dir)
     number_format = weight_format(recipe).number_format
     tokenizer = load_tokenizer(source / "tokenizer.json")
-    tokens = tokenize(tokenizer, data.dev.sentences, recipe.task.max_tokens)
+    tokens = tokenize(tokenizer, data.dev, recipe.task.max_tokens)
     calibration = training_tokens(recipe, data, source)[:: len(data.train) // CALIBRATION_ROWS]
     assert data.dev.labels is not None
     out = folder / FOLDER
@@ -203,7 +203,7 @@ def build_ablation(folder: Path, data_dir: Path, work: Path, base: Path | None =
 def _rows_so_far(out: Path) -> list[dict[str, Any]]:
     """Rows of an earlier, perhaps unfinished build; none where there is no readable one."""
     try:
-        rows = json.loads((out / ROWS_FILE).read_text(encoding="utf-8"))["rows"]
+        rows = json.loads((out / ROWS_FILE).read_text(encoding="utf-8-sig"))["rows"]
     except (OSError, ValueError, KeyError, TypeError):
         return []
     return list(rows)

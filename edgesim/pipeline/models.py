@@ -296,7 +296,7 @@ def find_model(name: str | Path) -> ModelFolder:
 def _is_hugging_face(folder: Path) -> bool:
     """Whether config.json states a model type, as `save_pretrained` writes it."""
     try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError):
         return False
     return isinstance(config, dict) and "model_type" in config

@@ -78,7 +78,7 @@ def _exchange(new: Path, folder: Path, old: Path) -> None:
 def _files_of_report(folder: Path) -> frozenset[str]:
     """Names that the report in a folder says it wrote; empty where there is no report."""
     try:
-        record = json.loads((folder / REPORT_JSON).read_text(encoding="utf-8"))
+        record = json.loads((folder / REPORT_JSON).read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError):
         return frozenset()
     if not isinstance(record, dict) or record.get("kind") != REPORT_KIND:

@@ -85,7 +85,7 @@ def read_report(folder: Path) -> tuple[SimResult, ...]:
     """The results in a report folder, value for value; InputError for anything else."""
     path = Path(folder) / REPORT_JSON
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError):
         raise InputError(f"{path}: no readable report; name a folder of `write_report`") from None
     if not isinstance(record, dict) or record.get("kind") != REPORT_KIND:
