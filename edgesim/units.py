@@ -12,6 +12,7 @@ import re
 from edgesim.errors import InputError
 
 TICKS_PER_S = 10**12
+MOST_INT64 = 2**63 - 1
 
 _SCALES: dict[str, dict[str, float]] = {
     "bytes": {
@@ -56,6 +57,14 @@ def parse_whole(text: object, dimension: str) -> int:
     if value != int(value):
         raise InputError(f"got {text!r}, which is no whole number of {dimension}")
     return int(value)
+
+
+def whole_number(text: str) -> int | None:
+    """The value of ASCII digits that 64 bits with a sign can hold; None for any other text."""
+    if not (text.isascii() and text.isdigit()) or len(text.lstrip("0")) > len(str(MOST_INT64)):
+        return None
+    value = int(text.lstrip("0") or "0")
+    return value if value <= MOST_INT64 else None
 
 
 def parse_bytes(text: object) -> int:

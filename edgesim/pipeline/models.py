@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.errors import InputError
+from edgesim.files import check_name
 from edgesim.ir.activation_statistics import FILE_NAME as ACTIVATION_STATISTICS
 from edgesim.ir.activation_statistics import ActivationStatistics
 from edgesim.ir.optrace import OpTrace
@@ -83,7 +84,7 @@ class ModelFolder:
 
     def workload_path(self, arithmetic: str) -> Path:
         """Where answers in an arithmetic other than float32 are kept."""
-        return self.path / f"dev_workload_{arithmetic}.npz"
+        return self.path / check_name(f"dev_workload_{arithmetic}.npz")
 
     def selection(self) -> Workload | None:
         """The selection slice with the predictor fitted on it; None where it was not recorded."""
@@ -296,7 +297,7 @@ def find_model(name: str | Path) -> ModelFolder:
 def _is_hugging_face(folder: Path) -> bool:
     """Whether config.json states a model type, as `save_pretrained` writes it."""
     try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError):
         return False
     return isinstance(config, dict) and "model_type" in config

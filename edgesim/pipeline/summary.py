@@ -248,7 +248,7 @@ def layer_bottlenecks(
 
 
 def _label_order(label: str) -> tuple[int, int]:
-    number = int(label.rsplit(" ", 1)[1]) if label[-1].isdigit() else 0
+    number = int(label.rsplit(" ", 1)[1]) if label[-1].isdecimal() else 0
     rank = {"embedding": 0, CHANGE: 2, "epilogue": 3}.get(label, 1)
     return (rank, number * 2 + label.startswith("off-ramp"))
 
