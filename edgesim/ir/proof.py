@@ -17,7 +17,7 @@ class Proof:
     """Tokens of the sentences; the first is the caller's."""
     difference: float
     """Largest difference of an output, over the largest magnitude among that output in all
-    sentences and the operands of its last op."""
+    sentences and the operands of its last op; rounded up to a power of ten."""
     remarks: tuple[str, ...] = ()
     """What the proof leaves open, such as lengths at which the module cannot run."""
 
@@ -26,8 +26,8 @@ class Proof:
         lengths = [str(n) for n in self.lengths]
         listed = " and ".join(filter(None, (", ".join(lengths[:-1]), lengths[-1])))
         line = (
-            f"lowering is proved against its module at {listed} tokens: outputs differ by at most "
-            f"{self.difference:.1e} of their largest value"
+            f"lowering is proved against its module at {listed} tokens: outputs differ by less "
+            f"than {self.difference:.0e} of their largest value"
         )
         return "; ".join((line, *self.remarks))
 
