@@ -97,6 +97,8 @@ class OpTrace:
     token_counts: NDArray[np.int64] | None = None
     """Occurrences of each token id in training text, for placing frequent rows first."""
     values: Mapping[str, NDArray[np.float32]] | None = field(default=None, repr=False)
+    notes: tuple[str, ...] = ()
+    """Lines on what of the model's files is not in the trace; no part of its content hash."""
     schema_version: int = SCHEMA_VERSION
 
     @property

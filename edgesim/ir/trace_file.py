@@ -31,7 +31,7 @@ def _tensor_to_json(tensor: Tensor) -> dict[str, Any]:
 
 
 def trace_content(trace: OpTrace) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Header and arrays of a trace as they are stored: no weight values."""
+    """Header and arrays of a trace as they are stored: no weight values, no notes."""
     meta = {
         "kind": "trace", "schema_version": SCHEMA_VERSION, "name": trace.name,
         "model_class": trace.model_class, "max_tokens": trace.max_tokens,
@@ -65,11 +65,14 @@ def save_trace(trace: OpTrace, path: str | Path) -> None:
     """
     if faults := trace_faults(trace):
         raise InputError(f"{path}: not written: {shown_faults(faults)}")
-    write_npz(Path(path), *trace_content(trace))
+    meta, columns = trace_content(trace)
+    if trace.notes:
+        meta["notes"] = list(trace.notes)
+    write_npz(Path(path), meta, columns)
 
 
 def trace_hash(trace: OpTrace) -> str:
-    """SHA-256 of what `save_trace` stores, compression aside."""
+    """SHA-256 of what `save_trace` stores, compression and notes aside."""
     return content_hash(*trace_content(trace))
 
 
@@ -115,6 +118,7 @@ class _Header:
     calibration: str | None = None
     zeros_profile: str | None = None
     zeros_vector_size: int | None = None
+    notes: tuple[str, ...] = ()
 
 
 def _count_faults(header: dict[str, Any]) -> list[str]:

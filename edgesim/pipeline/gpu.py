@@ -61,7 +61,7 @@ def simulate_gpu_chip(
         operating_points=(f"{chip.device}, {chosen}",),
         sources=run.sources, assumed=run.assumed, fitted=(),
         not_modelled=("area of the GPU", *run.not_modelled),
-        inputs=input_hashes(asked, chip, technology), notes=run.notes,
+        inputs=input_hashes(asked, chip, technology), notes=(*asked.trace.notes, *run.notes),
     )  # fmt: skip
 
 
