@@ -219,10 +219,7 @@ def _pruned_heads(path: Path, stated: Any) -> dict[int, tuple[int, ...]]:
             f"{path}: pruned_heads is {_shown(stated)}; wanted are numbers of heads by layer, such "
             'as {"0": [1, 2]}'
         ) from None
-    pruned = {layer: numbers for layer, numbers in heads.items() if numbers}
-    if pruned:
-        raise InputError(f"{path}: pruned_heads is {_shown(stated)}; pruned heads are not lowered")
-    return pruned
+    return {layer: numbers for layer, numbers in heads.items() if numbers}
 
 
 def _head_numbers(listed: Any) -> tuple[int, ...]:

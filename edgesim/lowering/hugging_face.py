@@ -22,6 +22,7 @@ from edgesim.lowering.folder_config import (
     read_config,
 )
 from edgesim.lowering.folder_weights import Skeleton, holds_pooler, matched_weights
+from edgesim.lowering.pruned_heads import with_pruned_heads
 from edgesim.lowering.stored_names import plain_weights
 from edgesim.lowering.weight_files import StoredWeights, read_weights
 
@@ -91,7 +92,7 @@ def _built(
     import transformers
 
     _check_activation(config)
-    architecture = getattr(transformers, config.architecture)
+    architecture = with_pruned_heads(getattr(transformers, config.architecture), config)
     with _quiet(), torch.random.fork_rng(devices=[]):
         try:
             settings = config_class(config.model_type).from_dict(dict(config.settings))
