@@ -72,6 +72,19 @@ def parse_bytes(text: object) -> int:
     return parse_whole(text, "bytes")
 
 
+def quantity_text(value: float, dimension: str) -> str:
+    """A value of bytes, hertz, volts or bits as `parse_quantity` reads it back, such as "128 KiB".
+
+    It is a whole number of the largest unit that allows one, else a number of the unit of scale 1.
+    """
+    scales = _SCALES[dimension]
+    for unit, scale in sorted(scales.items(), key=lambda item: -item[1]):
+        if scale >= 1 and value >= scale and value % scale == 0:
+            return f"{int(value // scale)} {unit}"
+    base = next(unit for unit, scale in scales.items() if scale == 1)
+    return f"{value!r} {base}"
+
+
 def period_ticks(frequency_hz: float) -> int:
     """Clock period in integer picosecond ticks, rounded to the nearest."""
     return round(TICKS_PER_S / frequency_hz)

@@ -76,7 +76,7 @@ def _lower(chosen: argparse.Namespace) -> None:
         "trace": chosen.output, "model": trace.name, "model_class": trace.model_class,
         "num_layers": trace.num_layers, "has_exits": trace.has_exits,
         "num_ops": sum(1 for _ in trace.all_ops()), "max_tokens": trace.max_tokens,
-        "macs_at_32_tokens": trace.macs(32),
+        "macs_at_32_tokens": trace.macs(32), "notes": list(trace.notes),
         "proof": None if trace.proof is None else asdict(trace.proof),
     }  # fmt: skip
     say(
@@ -85,6 +85,8 @@ def _lower(chosen: argparse.Namespace) -> None:
         f"{trace.macs(32) / 1e6:.1f} MMAC at 32 tokens",
     )
     say(chosen, proof_words(trace.proof))
+    for note in trace.notes:
+        say(chosen, f"note: {note}")
     write_json(chosen, facts)
 
 

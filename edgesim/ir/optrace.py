@@ -101,6 +101,8 @@ class OpTrace:
     proof: Proof | None = field(default=None, repr=False)
     """That the trace computes what its module does; None where nobody has compared them. Saved
     with the trace, no part of its content hash."""
+    notes: tuple[str, ...] = ()
+    """Lines on what of the model's files is not in the trace; no part of its content hash."""
     schema_version: int = SCHEMA_VERSION
 
     @property

@@ -32,7 +32,7 @@ def _tensor_to_json(tensor: Tensor) -> dict[str, Any]:
 
 
 def trace_content(trace: OpTrace) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Header and arrays of a trace that its hash covers: no weight values, no proof."""
+    """Header and arrays of a trace that its hash covers: no weight values, proof or notes."""
     meta = {
         "kind": "trace", "schema_version": SCHEMA_VERSION, "name": trace.name,
         "model_class": trace.model_class, "max_tokens": trace.max_tokens,
@@ -69,11 +69,13 @@ def save_trace(trace: OpTrace, path: str | Path) -> None:
     meta, columns = trace_content(trace)
     if trace.proof is not None:
         meta["proof"] = asdict(trace.proof)
+    if trace.notes:
+        meta["notes"] = list(trace.notes)
     write_npz(Path(path), meta, columns)
 
 
 def trace_hash(trace: OpTrace) -> str:
-    """SHA-256 of what `save_trace` stores, compression and proof aside."""
+    """SHA-256 of what `save_trace` stores, compression, proof and notes aside."""
     return content_hash(*trace_content(trace))
 
 
@@ -120,6 +122,7 @@ class _Header:
     zeros_profile: str | None = None
     zeros_vector_size: int | None = None
     proof: Proof | None = None
+    notes: tuple[str, ...] = ()
 
 
 def _count_faults(header: dict[str, Any]) -> list[str]:

@@ -75,11 +75,6 @@ def lower(
     Raises LoweringError that names every operation not understood, with its module path, and
     InputError for inputs that are missing and for weights with NaN or infinity.
     """
-    options = TraceOptions(
-        name=name, model_class=_model_class(model), weight_format=weight_format,
-        activation_format=activation_format, token_counts=token_counts,
-        keep_output_projection=keep_output_projection,
-    )  # fmt: skip
     from torch import nn
     from torch.export import ExportedProgram
 
@@ -88,12 +83,19 @@ def lower(
     from edgesim.lowering.module_kinds import checked_module
     from edgesim.lowering.module_run import in_float32, run_module
     from edgesim.lowering.reference import Reference
+    from edgesim.lowering.unwrap import unwrapped
 
-    if isinstance(model, ExportedProgram):
-        return _lower_exported(model, example_inputs, options)
-    if not isinstance(model, nn.Module):
+    plain = unwrapped(model)
+    options = TraceOptions(
+        name=name, model_class=_model_class(plain), weight_format=weight_format,
+        activation_format=activation_format, token_counts=token_counts,
+        keep_output_projection=keep_output_projection,
+    )  # fmt: skip
+    if isinstance(plain, ExportedProgram):
+        return _lower_exported(plain, example_inputs, options)
+    if not isinstance(plain, nn.Module):
         raise InputError(f"lower: got a {type(model).__name__}; allowed is a torch.nn.Module")
-    module = in_float32(checked_module(model))
+    module = in_float32(checked_module(plain))
     example = read_example(module, example_inputs)
     program = export_model(module, example)
     trace, origins = lower_program(program, example, options)

@@ -63,7 +63,7 @@ def simulate_gpu_chip(
         sources=run.sources, assumed=run.assumed, fitted=(),
         not_modelled=("area of the GPU", *run.not_modelled),
         inputs=input_hashes(asked, chip, technology),
-        notes=(proof_words(asked.trace.proof), *run.notes),
+        notes=(proof_words(asked.trace.proof), *asked.trace.notes, *run.notes),
     )  # fmt: skip
 
 

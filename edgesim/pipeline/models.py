@@ -34,6 +34,9 @@ WORKLOAD = "dev_workload.npz"
 SELECTION = "selection_workload.npz"
 TOKENIZER = "tokenizer.json"
 EXPORTED = ".pt2"
+SENTENCE_TRANSFORMERS = "modules.json"
+HUGGING_FACE_SETTINGS = ("model_type", "architectures", "hidden_size", "dim", "vocab_size")
+"""Settings of transformers of which a zoo model's config.json has none at its top."""
 
 
 class ModelSource(Protocol):
@@ -179,7 +182,7 @@ class ModelFolder:
 
 @dataclass(frozen=True)
 class HuggingFaceFolder:
-    """A folder of `save_pretrained`: config.json, model.safetensors, perhaps tokenizer.json."""
+    """A folder of `save_pretrained`: config.json, weights, perhaps tokenizer.json."""
 
     path: Path
 
@@ -189,16 +192,20 @@ class HuggingFaceFolder:
         return self.path.resolve().name
 
     def module(self) -> Any:
-        """The encoder, with its classifier where it has one."""
+        """The encoder, with its classifier or language-model head where it has one."""
         from edgesim.lowering.hugging_face import load_hugging_face
 
-        return load_hugging_face(self.path)
+        return load_hugging_face(self.path).module
 
     def lower(self, keep_output_projection: bool = False) -> OpTrace:
-        """The trace of the stored weights, lowered now."""
-        return lower_model(
-            self.module(), name=self.name, keep_output_projection=keep_output_projection
+        """The trace of the stored weights, lowered now, with notes on unused ones."""
+        from edgesim.lowering.hugging_face import load_hugging_face
+
+        loaded = load_hugging_face(self.path)
+        trace = lower_model(
+            loaded.module, name=self.name, keep_output_projection=keep_output_projection
         )
+        return replace(trace, notes=loaded.notes)
 
     def trace(self, arithmetic: str = "float32") -> OpTrace:
         """The same: nothing is stored in the folder."""
@@ -295,12 +302,14 @@ def find_model(name: str | Path) -> ModelFolder:
 
 
 def _is_hugging_face(folder: Path) -> bool:
-    """Whether config.json states a model type, as `save_pretrained` writes it."""
+    """Whether config.json states what `save_pretrained` writes, and no zoo model does."""
+    if (folder / SENTENCE_TRANSFORMERS).is_file():
+        return True
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError):
         return False
-    return isinstance(config, dict) and "model_type" in config
+    return isinstance(config, dict) and not config.keys().isdisjoint(HUGGING_FACE_SETTINGS)
 
 
 def open_trace(

@@ -94,8 +94,8 @@ def accelerator_result(
         not_modelled=(*chip.not_modelled, *priced.not_modelled),
         inputs=input_hashes(asked, chip, technology),
         notes=(
-            *_notes(mapper, simulator, run), *_exit_notes(asked), *_answer_notes(asked),
-            *_pair_notes(simulator),
+            *asked.trace.notes, *_notes(mapper, simulator, run), *_exit_notes(asked),
+            *_answer_notes(asked), *_pair_notes(simulator),
             *wear_notes(chip, technology, simulator.plans, counts, len(latency_s)),
         ),
         time_parts_s=time_parts_s(run, simulator.plans),
