@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "lower": ("edgesim.pipeline.models", "lower_model"),
+    "execute": ("edgesim.pipeline.execute", "execute"),
+    "lower": ("edgesim.pipeline.lower", "lower_model"),
     "FaultConditions": ("edgesim.pipeline.faults", "FaultConditions"),
     "fault_study": ("edgesim.pipeline.faults", "fault_study"),
     "format_study": ("edgesim.pipeline.formats", "format_study"),
@@ -52,6 +53,7 @@ __all__ = [
     "calibrate",
     "chip_names",
     "compare",
+    "execute",
     "fault_study",
     "find_model",
     "format_study",
@@ -81,11 +83,12 @@ if TYPE_CHECKING:
     from edgesim.ir.trace_file import save_trace as save_trace
     from edgesim.ir.workload import Workload as Workload
     from edgesim.pipeline.calibrate import calibrate as calibrate
+    from edgesim.pipeline.execute import execute as execute
     from edgesim.pipeline.faults import FaultConditions as FaultConditions
     from edgesim.pipeline.faults import fault_study as fault_study
     from edgesim.pipeline.formats import format_study as format_study
+    from edgesim.pipeline.lower import lower_model as lower
     from edgesim.pipeline.models import find_model as find_model
-    from edgesim.pipeline.models import lower_model as lower
     from edgesim.pipeline.models import open_model as open_model
     from edgesim.pipeline.simulate import simulate as simulate
     from edgesim.pipeline.timeline import timeline as timeline

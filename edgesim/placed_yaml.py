@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from edgesim.bounded_file import read_bounded_text
 from edgesim.errors import EdgesimError
+from edgesim.files import read_bounded_text
 
 SafeLoader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml's where PyYAML was built with it: ten times faster."""
@@ -21,6 +22,8 @@ MOST_SHOWN = 60
 MOST_LEVELS = 12
 MOST_PARTS = 10_000
 """More come from aliases of aliases, not from a writer."""
+_OTHER_LINE_END = re.compile("[\\x85\\u2028\\u2029]|\\r(?!\\n)")
+"""What YAML 1.1 takes for a line end and no other reader of the file does."""
 _MERGE = "tag:yaml.org,2002:merge"
 _TOO_MUCH = f"is nested deeper than {MOST_LEVELS} levels, or has more than {MOST_PARTS} parts"
 
@@ -54,6 +57,12 @@ def plain_value(text: str, where: str, error: type[EdgesimError]) -> Any:
 
 
 def _placed(text: str, where: str, error: type[EdgesimError]) -> tuple[Any, dict[Place, str]]:
+    if found := _OTHER_LINE_END.search(text):
+        line = text.count("\n", 0, found.start()) + 1
+        raise error(
+            f"{where}:{line}: holds U+{ord(found[0]):04X}, which YAML takes for a line end; lines "
+            'end with LF or CRLF, and text may hold it as an escape, such as "\\u2028"'
+        )
     try:
         _check_extent(text)
         node = yaml.compose(text, Loader=SafeLoader)

@@ -12,6 +12,7 @@ import re
 from edgesim.errors import InputError
 
 TICKS_PER_S = 10**12
+MOST_INT64 = 2**63 - 1
 
 _SCALES: dict[str, dict[str, float]] = {
     "bytes": {
@@ -58,9 +59,30 @@ def parse_whole(text: object, dimension: str) -> int:
     return int(value)
 
 
+def whole_number(text: str) -> int | None:
+    """The value of ASCII digits that 64 bits with a sign can hold; None for any other text."""
+    if not (text.isascii() and text.isdigit()) or len(text.lstrip("0")) > len(str(MOST_INT64)):
+        return None
+    value = int(text.lstrip("0") or "0")
+    return value if value <= MOST_INT64 else None
+
+
 def parse_bytes(text: object) -> int:
     """Whole bytes of a string such as "128 KiB"."""
     return parse_whole(text, "bytes")
+
+
+def quantity_text(value: float, dimension: str) -> str:
+    """A value of bytes, hertz, volts or bits as `parse_quantity` reads it back, such as "128 KiB".
+
+    It is a whole number of the largest unit that allows one, else a number of the unit of scale 1.
+    """
+    scales = _SCALES[dimension]
+    for unit, scale in sorted(scales.items(), key=lambda item: -item[1]):
+        if scale >= 1 and value >= scale and value % scale == 0:
+            return f"{int(value // scale)} {unit}"
+    base = next(unit for unit, scale in scales.items() if scale == 1)
+    return f"{value!r} {base}"
 
 
 def period_ticks(frequency_hz: float) -> int:

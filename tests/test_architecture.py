@@ -12,13 +12,16 @@ import edgesim
 ROOT = Path(edgesim.__file__).parent
 LEAVES = {"ir", "hw", "tech", "numerics"}
 STAGES = {"compress", "lowering", "mapping", "sim", "functional", "energy"}
-TOP = {"errors", "units", "paths", "bounded_file", "placed_yaml", "whole_file"}
+TOP = {
+    "errors", "units", "files", "markdown", "paths", "placed_yaml", "whole_file",
+}  # fmt: skip
 ALLOWED = {
     "errors": set(),
     "units": {"errors"},
+    "files": {"errors"},
+    "markdown": set(),
     "paths": {"errors"},
-    "bounded_file": {"errors"},
-    "placed_yaml": {"bounded_file", "errors"},
+    "placed_yaml": {"files", "errors"},
     "whole_file": {"errors"},
     "ir": TOP,
     "hw": TOP,

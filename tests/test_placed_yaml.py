@@ -68,3 +68,21 @@ def test_a_text_may_be_of_any_form() -> None:
 def test_a_folder_says_what_was_wanted(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"cannot be read .*what it is"):
         read_placed(tmp_path, "what it is", InputError)
+
+
+@pytest.mark.parametrize("character", ["\r", "\x85", "\u2028", "\u2029"])
+def test_what_yaml_alone_takes_for_a_line_end_is_refused_by_line(
+    tmp_path: Path, character: str
+) -> None:
+    path = tmp_path / "f.yaml"
+    path.write_bytes(f"a: 1\r\n# a comment{character}b: 2\n".encode())
+    with pytest.raises(InputError, match=rf"f\.yaml:2: holds U\+{ord(character):04X}"):
+        read_placed(path, "w", InputError)
+
+
+def test_a_byte_order_mark_crlf_and_escaped_line_ends_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "f.yaml"
+    path.write_bytes(b'\xef\xbb\xbfa: "x\\u2028y"\r\nb: 2\r\n')
+    values, places = read_placed(path, "w", InputError)
+    assert values == {"a": "x\u2028y", "b": 2}
+    assert places["b",] == f"{path}:2"

@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgesim.errors import InputError
-from edgesim.units import ceil_div, parse_bytes, parse_quantity, parse_whole, period_ticks
+from edgesim.units import (
+    ceil_div,
+    parse_bytes,
+    parse_quantity,
+    parse_whole,
+    period_ticks,
+    whole_number,
+)
 
 
 @pytest.mark.parametrize(
@@ -50,3 +57,20 @@ def test_division_rounds_up_without_floats(numerator: int, denominator: int) -> 
 def test_a_gigahertz_is_a_thousand_ticks() -> None:
     assert period_ticks(1e9) == 1000
     assert period_ticks(0.7e9) == 1429
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("0", 0), ("12", 12), ("007", 7), ("9223372036854775807", 2**63 - 1), ("0" * 5000 + "1", 1)],
+)
+def test_ascii_digits_are_a_whole_number(text: str, value: int) -> None:
+    assert whole_number(text) == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", " 1", "-1", "+1", "1.0", "1e3", "1_0", "²", "٣", "１", "Ⅳ", "1\n", "9223372036854775808",
+     str(10**30), "9" * 5000],
+)  # fmt: skip
+def test_other_digits_signs_and_what_64_bits_cannot_hold_are_none(text: str) -> None:
+    assert whole_number(text) is None

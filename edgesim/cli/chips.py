@@ -14,7 +14,7 @@ def add_chip(commands: Any) -> None:
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     for name, run, text in (
         ("list", _chip_list, "the chips that edgesim ships"),
-        ("show", _chip_show, "one chip with every value"),
+        ("show", _chip_show, "one chip with every value, as a chip file of its own"),
         ("check", _chip_check, "all faults of a chip file"),
     ):
         action = actions.add_parser(name, help=text)
@@ -43,11 +43,13 @@ def _chip_list(chosen: argparse.Namespace) -> None:
 def _chip_show(chosen: argparse.Namespace) -> None:
     import yaml
 
+    from edgesim.hw.chip_file import chip_file_content
     from edgesim.hw.spec import chip_content
 
-    content = chip_content(asked_chip(chosen.chip, chosen.settings))
-    say(chosen, yaml.safe_dump(content, sort_keys=False, allow_unicode=True).rstrip())
-    write_json(chosen, content)
+    chip = asked_chip(chosen.chip, chosen.settings)
+    content = chip_file_content(chip)
+    say(chosen, yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100).rstrip())
+    write_json(chosen, chip_content(chip))
 
 
 def _chip_check(chosen: argparse.Namespace) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,7 @@ def add_predictor(commands: Any) -> None:
 
 
 def _lower(chosen: argparse.Namespace) -> None:
+    from edgesim.ir.proof import proof_words
     from edgesim.ir.trace_file import save_trace
     from edgesim.pipeline.models import open_model
 
@@ -74,13 +76,17 @@ def _lower(chosen: argparse.Namespace) -> None:
         "trace": chosen.output, "model": trace.name, "model_class": trace.model_class,
         "num_layers": trace.num_layers, "has_exits": trace.has_exits,
         "num_ops": sum(1 for _ in trace.all_ops()), "max_tokens": trace.max_tokens,
-        "macs_at_32_tokens": trace.macs(32),
+        "macs_at_32_tokens": trace.macs(32), "notes": list(trace.notes),
+        "proof": None if trace.proof is None else asdict(trace.proof),
     }  # fmt: skip
     say(
         chosen,
         f"{chosen.output}: {trace.model_class}, {trace.num_layers} layers, {facts['num_ops']} ops, "
         f"{trace.macs(32) / 1e6:.1f} MMAC at 32 tokens",
     )
+    say(chosen, proof_words(trace.proof))
+    for note in trace.notes:
+        say(chosen, f"note: {note}")
     write_json(chosen, facts)
 
 

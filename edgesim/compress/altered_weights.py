@@ -130,5 +130,5 @@ def labelled_runs(
         raise InputError(f"{source}: no column 'label'; accuracy needs labels")
     text.check_labels(model.num_labels, source)
     max_tokens = load_zoo_config(folder).max_tokens
-    tokens = tokenize(load_zoo_tokenizer(folder), text.sentences, max_tokens)
+    tokens = tokenize(load_zoo_tokenizer(folder), text, max_tokens)
     return sentence_runs(model, tokens, text.labels)

@@ -37,6 +37,7 @@ from edgesim.compress.zoo_config import load_zoo_config
 from edgesim.errors import InputError
 from edgesim.ir.exits import EntropyExit
 from edgesim.ir.workload import Workload
+from edgesim.units import whole_number
 
 ALLOWED_LOSSES_POINTS = (1, 2, 5)
 """Accuracy points that early exit may cost, as in EdgeBERT (2021)."""
@@ -166,7 +167,7 @@ def load_evaluation(folder: Path) -> Figures:
     """The stored figures of a zoo folder; InputError when they are missing or damaged."""
     path = folder / EVALUATION_FILE
     try:
-        figures = json.loads(path.read_text(encoding="utf-8"))
+        figures = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read ({error}); restore the file") from None
     if not isinstance(figures, dict) or figures.get("schema_version") != EVALUATION_VERSION:
@@ -177,7 +178,14 @@ def load_evaluation(folder: Path) -> Figures:
 def read_predictions(evaluation: Mapping[str, Any]) -> NDArray[np.int64] | None:
     """The dense model's stored answers to the dev rows, if the evaluation has them."""
     stored = evaluation.get("dense_dev_predictions")
-    return None if stored is None else np.array(stored.split(), dtype=np.int64)
+    if stored is None:
+        return None
+    answers = [whole_number(word) for word in str(stored).split(" ")]
+    if None in answers:
+        raise InputError(
+            f"{EVALUATION_FILE}: dense_dev_predictions holds other than labels; restore the file"
+        )
+    return np.array(answers, dtype=np.int64)
 
 
 def evaluate_zoo(folder: Path, data_dir: Path) -> Figures:

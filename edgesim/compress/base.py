@@ -13,7 +13,10 @@ WEIGHTS = "model.safetensors"
 
 
 def _package_folder(package: str) -> Path | None:
-    spec = importlib.util.find_spec(package)
+    try:
+        spec = importlib.util.find_spec(package)
+    except ValueError:  # a loaded module without a spec, such as __main__
+        return None
     if spec is None or not spec.submodule_search_locations:
         return None
     return Path(next(iter(spec.submodule_search_locations))) / "model"
@@ -21,8 +24,12 @@ def _package_folder(package: str) -> Path | None:
 
 def _cached_folder(hf_id: str) -> Path | None:
     from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
 
-    found = try_to_load_from_cache(hf_id, WEIGHTS)
+    try:
+        found = try_to_load_from_cache(hf_id, WEIGHTS)
+    except HFValidationError as error:
+        raise InputError(f"base.hf_id {hf_id!r}: {error}") from None
     return Path(found).parent if isinstance(found, str) else None
 
 

@@ -75,7 +75,7 @@ def training_tokens(recipe: Recipe, data: TaskData, base: Path) -> list[NDArray[
     """Token ids of the training rows, cut at the recipe's longest sentence."""
     tokenizer = load_tokenizer(base / "tokenizer.json")
     tokenizer.enable_truncation(recipe.task.max_tokens)
-    return tokenize(tokenizer, data.train.sentences, recipe.task.max_tokens)
+    return tokenize(tokenizer, data.train, recipe.task.max_tokens)
 
 
 def load_stage(recipe: Recipe, stage: str, base: Path, work: Path) -> MultiExitClassifier:

@@ -10,6 +10,7 @@ from edgesim.compress.evaluate import THRESHOLD_STEP
 from edgesim.compress.recipe import Recipe
 from edgesim.compress.steps import Prune
 from edgesim.compress.zoo_config import ZooConfig
+from edgesim.markdown import inert
 
 Figures = Mapping[str, Any]
 
@@ -169,7 +170,10 @@ def _compression_lines(prune: Prune | None, evaluation: Figures) -> list[str]:
 
 
 def card_text(recipe: Recipe, config: ZooConfig, evaluation: Figures) -> str:
-    """The whole card, generated from the recipe and the measured figures alone."""
+    """The whole card, generated from the recipe and the measured figures alone.
+
+    Notes and sentences come from files: links and pictures in them stay text.
+    """
     dense = evaluation["dense"]["dev"] if "dense" in evaluation else None
     encoder, stored = config.encoder, evaluation["stored_bytes"]
     base = recipe.base
@@ -199,4 +203,4 @@ def card_text(recipe: Recipe, config: ZooConfig, evaluation: Figures) -> str:
         "", f"Rebuild: `edgesim compress models/{recipe.name}/recipe.yaml --data DIR`; measure "
         f"again: `edgesim evaluate {recipe.name} --data DIR`. This file is generated.", "",
     ]  # fmt: skip
-    return "\n".join(lines)
+    return inert("\n".join(lines))

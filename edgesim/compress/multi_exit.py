@@ -56,8 +56,13 @@ class MultiExitClassifier(nn.Module):
             for _ in range(config.num_hidden_layers)
         )
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Logits of every ramp, (num_ramps, batch, num_labels), in layer order."""
+    def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
+        """Logits of every ramp, (num_ramps, batch, num_labels), in layer order.
+
+        `attention_mask` is 1 for tokens and 0 for padding; None is a sentence without padding.
+        """
+        if attention_mask is None:
+            attention_mask = torch.ones_like(input_ids)
         return self.ramp_logits(self.states(input_ids, attention_mask), attention_mask)
 
     def states(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, ...]:

@@ -7,6 +7,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from edgesim.errors import InputError
+from edgesim.files import read_lines
+from edgesim.units import whole_number
+
 COLUMNS = ("step", "loss", "accuracy", "zero_fraction", "mean_span", "heads_off")
 INTERVAL = 20
 """Steps between two lines."""
@@ -17,11 +21,7 @@ class Progress:
 
     def __init__(self, table: Path, name: str, num_steps: int, step: int) -> None:
         self.table = table
-        kept = [
-            line
-            for line in (table.read_text().splitlines()[1:] if table.is_file() else [])
-            if int(line.split("\t")[0]) <= step
-        ]
+        kept = _lines_until(table, step) if table.is_file() else []
         table.write_text("\n".join(["\t".join(COLUMNS), *kept]) + "\n")
         self.bar = tqdm(total=num_steps, initial=step, desc=name, disable=None)
         self.losses: list[float] = []
@@ -48,3 +48,18 @@ class Progress:
     def close(self) -> None:
         """End the bar."""
         self.bar.close()
+
+
+def _lines_until(table: Path, step: int) -> list[str]:
+    """The lines below the header of an earlier run's table, up to a step."""
+    kept = []
+    for number, line in read_lines(table, "a stage writes its progress there")[1:]:
+        at = whole_number(line.partition("\t")[0])
+        if at is None:
+            raise InputError(
+                f"{table}:{number}: does not begin with a step; delete the file, the training "
+                "goes on without its earlier lines"
+            )
+        if at <= step:
+            kept.append(line)
+    return kept

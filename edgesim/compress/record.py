@@ -68,7 +68,7 @@ def record(
     longer than `max_tokens` and for a label that the model does not have.
     """
     text.check_labels(model.num_labels, name)
-    tokens = tokenize(tokenizer, text.sentences, max_tokens)
+    tokens = tokenize(tokenizer, text, max_tokens)
     logits = unpadded_logits(model, tokens)
     return Workload(
         name=name,

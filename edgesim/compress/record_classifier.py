@@ -32,7 +32,7 @@ def record_classifier(
             f"{model_name}: a {type(model).__name__} has no classifier, so sentences have no "
             "answer; run it with --pad-to N"
         )
-    tokens = tokenize(tokenizer, text.sentences, int(config.max_position_embeddings))
+    tokens = tokenize(tokenizer, text, int(config.max_position_embeddings))
     largest = max(int(ids.max()) for ids in tokens)
     if largest >= config.vocab_size:
         raise InputError(

@@ -69,7 +69,7 @@ def _training_notes(recipe: Recipe, path: Path) -> tuple[str, ...]:
     """The precision that a stage's file was trained in, and the recipe's where it is another."""
     wanted = {stage.name: stage.precision for stage in recipe.stages}.get(path.stem)
     try:
-        stages = json.loads(path.with_name("recipe.json").read_text(encoding="utf-8"))["stages"]
+        stages = json.loads(path.with_name("recipe.json").read_text(encoding="utf-8-sig"))["stages"]
         used = next(stage["precision"] for stage in stages if stage["name"] == path.stem)
     except (OSError, ValueError, KeyError, StopIteration, TypeError):
         return ("nothing beside the file says how its weights were trained",)

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 
 from edgesim.errors import EdgesimError
+from edgesim.files import check_name
 from edgesim.numerics import NumberFormat, parse_format
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Name = Annotated[str, AfterValidator(check_name)]
+"""What becomes a file's or folder's name, and so can never lead out of a folder."""
 
 
 class Section(BaseModel):

@@ -9,6 +9,8 @@ import numpy as np
 from edgesim.compress.recipe import load_recipe
 from edgesim.compress.text import LabelledText, read_tsv
 from edgesim.errors import InputError
+from edgesim.files import read_lines
+from edgesim.units import whole_number
 
 SELECTION_ROWS = "selection_rows.txt"
 
@@ -30,7 +32,10 @@ def stored_selection(folder: Path, data_dir: Path) -> tuple[LabelledText, str]:
 
 
 def _selection_rows(path: Path) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    try:
-        return np.array(path.read_text(encoding="utf-8").split(), dtype=np.int64)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: no list of row numbers ({error}); restore the file") from None
+    rows = []
+    for number, line in read_lines(path, "a row number a line; restore the file"):
+        row = whole_number(line.strip(" "))
+        if row is None:
+            raise InputError(f"{path}:{number}: {line[:60]!r} is no row number; restore the file")
+        rows.append(row)
+    return np.array(rows, dtype=np.int64)

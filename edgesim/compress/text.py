@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +12,15 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from edgesim.errors import InputError
+from edgesim.files import read_lines
+from edgesim.units import whole_number
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+MOST_SHOWN = 60
+"""Characters of a wrong label that a message repeats."""
+EXPECTED = "expected a TSV with the header sentence<TAB>label"
 RAW_COLUMNS = ("source", "label", "mark", "sentence")
 """Columns of CoLA as published (Warstadt et al., 2019), which has no header."""
 MARKS = frozenset("*?")
@@ -29,6 +33,8 @@ class LabelledText:
 
     sentences: tuple[str, ...]
     labels: NDArray[np.int64] | None
+    places: tuple[str, ...] = ()
+    """`file:line` of every sentence; empty for text that comes from no file."""
 
     def __len__(self) -> int:
         return len(self.sentences)
@@ -37,15 +43,20 @@ class LabelledText:
         """The sentences and labels of the given rows, in that order."""
         chosen = np.asarray(rows, dtype=np.int64)
         labels = None if self.labels is None else self.labels[chosen]
-        return LabelledText(tuple(self.sentences[int(i)] for i in chosen), labels)
+        places = tuple(self.places[int(i)] for i in chosen) if self.places else ()
+        return LabelledText(tuple(self.sentences[int(i)] for i in chosen), labels, places)
+
+    def named(self, row: int) -> str:
+        """A sentence as messages name it: where it stands, else its number from 1."""
+        return f"{self.places[row]}: the sentence" if self.places else f"sentence {row + 1}"
 
     def check_labels(self, num_labels: int, name: str) -> None:
         """InputError for a label that a model of so many does not have."""
         if self.labels is not None and int(self.labels.max()) >= num_labels:
             row = int(self.labels.argmax())
+            where = self.named(row) if self.places else f"{name}: {self.named(row)}"
             raise InputError(
-                f"{name}: sentence {row + 1} has label {int(self.labels[row])}, the model knows 0 "
-                f"to {num_labels - 1}"
+                f"{where} has label {int(self.labels[row])}, the model knows 0 to {num_labels - 1}"
             )
 
 
@@ -54,25 +65,24 @@ def read_tsv(path: Path) -> LabelledText:
 
     Its header names a column `sentence` and, optionally, a column `label`. A file whose first line
     is a row of CoLA as published is read as that: four columns without a header, RAW_COLUMNS.
+    Columns end with a tab, lines with LF or CRLF, and nothing else ends either: quotes are text.
+    Empty lines hold no sentence and are passed over; spaces around a label too.
     Raises InputError for a missing or empty file, a missing column, an empty sentence, a label
     that is not a non-negative integer or a mark that is none, naming file and line.
     """
     if not path.is_file():
-        raise InputError(f"{path}: no such file; expected a TSV with the header sentence<TAB>label")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from None
-    rows = list(csv.reader(text.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE))
-    raw = bool(rows) and _is_raw(rows[0])
-    columns = RAW_COLUMNS if raw else tuple(rows[0]) if rows else ()
+        raise InputError(f"{path}: no such file; {EXPECTED}")
+    rows = [(number, line.split("\t")) for number, line in read_lines(path, EXPECTED)]
+    number, first = rows[0] if rows else (1, [""])
+    raw = _is_raw(first)
+    columns = RAW_COLUMNS if raw else tuple(first)
     if "sentence" not in columns:
+        ends = "lines end with LF or CRLF, not CR; " if "\r" in "".join(first) else ""
         raise InputError(
-            f"{path}:1: the header must name a column 'sentence' (and 'label'); without a header "
-            f"only CoLA's four columns are read ({', '.join(RAW_COLUMNS)})"
+            f"{path}:{number}: {ends}the header must name a column 'sentence' (and 'label'); "
+            f"without a header only CoLA's four columns are read ({', '.join(RAW_COLUMNS)})"
         )
-    start = 1 if raw else 2
-    return _labelled_rows(path, columns, enumerate(rows[start - 1 :], start), raw)
+    return _labelled_rows(path, columns, rows if raw else rows[1:], raw)
 
 
 def _is_raw(row: Sequence[str]) -> bool:
@@ -85,10 +95,8 @@ def _labelled_rows(
 ) -> LabelledText:
     column = columns.index("sentence")
     label_column = columns.index("label") if "label" in columns else None
-    sentences, labels = [], []
+    sentences, labels, places = [], [], []
     for number, row in rows:
-        if not row:
-            continue
         if len(row) != len(columns):
             whole = "a row of CoLA" if raw else "the header"
             raise InputError(f"{path}:{number}: {len(row)} columns, {whole} has {len(columns)}")
@@ -100,15 +108,19 @@ def _labelled_rows(
                 f"({', '.join(columns)}) the label is 0 or 1 and a mark consists of * and ?"
             )
         if label_column is not None:
-            if not row[label_column].strip().isdigit():
-                raise InputError(f"{path}:{number}: label {row[label_column]!r} is not 0, 1, …")
-            labels.append(int(row[label_column]))
+            label = whole_number(row[label_column].strip(" "))
+            if label is None:
+                shown = repr(row[label_column][:MOST_SHOWN])
+                raise InputError(f"{path}:{number}: label {shown} is not 0, 1, …")
+            labels.append(label)
         sentences.append(row[column].strip())
+        places.append(f"{path}:{number}")
     if not sentences:
         raise InputError(f"{path}: no sentences below the header")
     return LabelledText(
-        tuple(sentences), np.array(labels, dtype=np.int64) if label_column is not None else None
-    )
+        tuple(sentences), np.array(labels, dtype=np.int64) if label_column is not None else None,
+        tuple(places),
+    )  # fmt: skip
 
 
 def load_tokenizer(path: Path) -> Tokenizer:
@@ -126,18 +138,21 @@ def load_tokenizer(path: Path) -> Tokenizer:
 
 
 def tokenize(
-    tokenizer: Tokenizer, sentences: Sequence[str], max_tokens: int
+    tokenizer: Tokenizer, text: LabelledText | Sequence[str], max_tokens: int
 ) -> list[NDArray[np.int64]]:
     """Token ids with special tokens, one array per sentence.
 
     Raises InputError naming the first sentence that is longer than `max_tokens`.
     """
-    encoded = [np.array(e.ids, dtype=np.int64) for e in tokenizer.encode_batch(list(sentences))]
-    for number, ids in enumerate(encoded, start=1):
+    if not isinstance(text, LabelledText):
+        text = LabelledText(tuple(text), None)
+    encodings = tokenizer.encode_batch(list(text.sentences))
+    encoded = [np.array(encoding.ids, dtype=np.int64) for encoding in encodings]
+    for row, ids in enumerate(encoded):
         if len(ids) > max_tokens:
             raise InputError(
-                f"sentence {number} has {len(ids)} tokens, the model allows {max_tokens}; "
-                f"shorten it: {sentences[number - 1][:60]!r}…"
+                f"{text.named(row)} has {len(ids)} tokens, the model allows {max_tokens}; "
+                f"shorten it: {text.sentences[row][:60]!r}…"
             )
     return encoded
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
+from codecs import BOM_UTF8
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from edgesim.compress.steps import Name
 from edgesim.errors import InputError
 from edgesim.numerics import AdaptivFloat
 
 FORMAT_VERSION = 1
 CONFIG_FILE = "config.json"
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Positive = Annotated[int, Field(ge=1)]
 
 
@@ -75,7 +76,7 @@ class WeightFormat(_Section):
 class StoredFile(_Section):
     """A file by name and checksum."""
 
-    file: FileName
+    file: Name
     sha256: Sha256
 
 
@@ -83,7 +84,7 @@ class ZooConfig(_Section):
     """One model of the zoo."""
 
     format_version: Literal[1]
-    name: str
+    name: Name
     encoder: EncoderConfig
     pooling: Literal["mean", "first"]
     num_labels: int = Field(ge=2)
@@ -117,10 +118,11 @@ def load_zoo_config(folder: Path) -> ZooConfig:
     if not path.is_file():
         raise InputError(f"{folder}: no {CONFIG_FILE} there, so this is not a zoo model folder")
     try:
-        return ZooConfig.model_validate_json(path.read_bytes())
+        return ZooConfig.model_validate_json(path.read_bytes().removeprefix(BOM_UTF8))
     except ValidationError as error:
         faults = "; ".join(
-            f"{'.'.join(str(part) for part in fault['loc']) or 'file'}: {fault['msg']}"
+            f"{'.'.join(str(part) for part in fault['loc']) or 'file'}: "
+            f"{fault['msg'].removeprefix('Value error, ')}"
             for fault in error.errors()
         )
         raise InputError(f"{path}: {faults}") from None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -35,11 +35,14 @@ class Float32Arithmetic:
     """Values and weights in float32.
 
     Sums of products, softmaxes, norms and means are taken in float64 and rounded once, so that
-    their order, which changes with the number of rows, does not show.
+    their order, which changes with the number of rows, does not show. With `sums` float32 the
+    products and softmaxes are twice as fast.
     """
 
     trace: OpTrace
     weights: Mapping[str, Array]
+    sums: type[np.floating] = np.float64
+    """Type of the sums of products and of softmaxes."""
 
     def fuses(self, function: str) -> bool:
         """Nothing is fused."""
@@ -66,9 +69,7 @@ class Float32Arithmetic:
 
     def embedding(self, op: ops.Embedding, batch: Batch) -> Array:
         """Rows of a table."""
-        length = batch.token_ids.shape[1]
-        place = np.arange(length) * (op.index == "position")
-        return self.weights[op.table][batch.token_ids if op.index == "token" else place]
+        return self.weights[op.table][batch.rows(op)]
 
     def embedded(self, op: ops.Embedding, batch: Batch) -> Array:
         """Rows of a table for every sentence."""
@@ -80,10 +81,10 @@ class Float32Arithmetic:
         assert batch.given is not None
         return batch.given
 
-    def matmul(self, op: ops.MatMul, batch: Batch, x: Array) -> NDArray[np.float64]:
+    def matmul(self, op: ops.MatMul, batch: Batch, x: Array) -> NDArray[np.floating]:
         """x · Wᵀ + b."""
-        rows = x.reshape(-1, x.shape[-1]).astype(np.float64)
-        product = rows @ self.weights[op.weight].astype(np.float64).T
+        rows = x.reshape(-1, x.shape[-1]).astype(self.sums, copy=False)
+        product = rows @ self.weights[op.weight].astype(self.sums, copy=False).T
         if op.bias is not None:
             product += self.weights[op.bias]
         return product.reshape(*x.shape[:-1], -1)
@@ -100,30 +101,31 @@ class Float32Arithmetic:
         left, right = (
             x.reshape(*x.shape[:2], op.num_heads, op.head_size)
             .transpose(0, 2, 1, 3)
-            .astype(np.float64)
+            .astype(self.sums, copy=False)
             for x in (query, key)
         )
-        scaled = left @ right.swapaxes(-1, -2) * op.scale
-        return Scores(scaled.astype(np.float32), visible_keys(op, batch))
+        scaled = left @ right.swapaxes(-1, -2) * self.sums(op.scale)
+        return Scores(scaled.astype(np.float32, copy=False), visible_keys(op, batch))
 
-    def softmax(self, op: ops.Softmax, batch: Batch, x: Scores | Array) -> NDArray[np.float64]:
+    def softmax(self, op: ops.Softmax, batch: Batch, x: Scores | Array) -> NDArray[np.floating]:
         """Softmax over visible keys; a row that sees nothing is 0."""
-        values = self.values(x).astype(np.float64)
+        values = self.values(x).astype(self.sums, copy=False)
         visible = x.visible if isinstance(x, Scores) else None
         if visible is not None:
             values = np.where(visible, values, -np.inf)
         largest = values.max(axis=-1, keepdims=True)
-        raised = np.exp(values - np.where(np.isfinite(largest), largest, 0.0))
+        raised = np.exp(values - np.where(np.isfinite(largest), largest, self.sums(0)))
         total = raised.sum(axis=-1, keepdims=True)
-        return np.asarray(raised / np.where(total > 0, total, 1.0))
+        return np.asarray(raised / np.where(total > 0, total, self.sums(1)))
 
     def context(
         self, op: ops.AttentionContext, batch: Batch, shares: Array, turned: Array
-    ) -> NDArray[np.float64]:
+    ) -> NDArray[np.floating]:
         """Weighted values by head, heads side by side."""
         count, _, length = turned.shape
-        by_head = turned.reshape(count, op.num_heads, op.head_size, length).astype(np.float64)
-        product = shares.astype(np.float64) @ by_head.swapaxes(-1, -2)
+        by_head = turned.reshape(count, op.num_heads, op.head_size, length)
+        by_head = by_head.astype(self.sums, copy=False)
+        product = shares.astype(self.sums, copy=False) @ by_head.swapaxes(-1, -2)
         return np.asarray(side_by_side(op, product))
 
     def pool(self, op: ops.Pool, batch: Batch, x: Array) -> NDArray[np.floating]:
@@ -171,21 +173,28 @@ def float32_arithmetic(trace: OpTrace) -> Float32Arithmetic:
     return Float32Arithmetic(trace, trace.values)
 
 
-def execute(trace: OpTrace, token_ids: ArrayLike) -> dict[str, Array]:
-    """Every activation tensor of a trace by name, for one sentence, all off-ramps included.
+def execute(
+    trace: OpTrace, token_ids: ArrayLike, token_types: ArrayLike | None = None, *,
+    keep: Collection[str] | None = None, sums: type[np.floating] = np.float64,
+) -> dict[str, Array]:  # fmt: skip
+    """Activation tensors of a trace by name, for one sentence, all off-ramps included.
 
     `token_ids` (tokens,) are whole numbers; for a trace without embeddings they are the input
-    tensor itself, (tokens, width). `trace.outputs` names those that the module returns. Exit
-    checks compare with a threshold that a trace does not know; they yield nothing here.
+    tensor itself, (tokens, width). `token_types` (tokens,) are 0 if None. `keep` names the tensors
+    that are returned, all of them if None; `trace.outputs` are those of the module. Exit checks
+    compare with a threshold that a trace does not know; they yield nothing here. `sums` is the
+    type in which products are summed.
 
-    Raises InputError for a trace without weight values and for token ids out of range.
+    Raises InputError for a trace without weight values and for ids or types out of range.
     """
-    arithmetic = float32_arithmetic(trace)
-    found: dict[str, Array] = {}
+    arithmetic = replace(float32_arithmetic(trace), sums=sums)
+    values: dict[str, Array] = {}
 
-    def keep(op: ops.Op, value: Any) -> None:
-        found[op.output] = arithmetic.values(value)[0]
+    def observe(op: ops.Op, value: Any) -> None:
+        if keep is None or op.output in keep:
+            values[op.output] = arithmetic.values(value)[0]
 
-    for _, batch in batches(trace, [token_ids]):
-        execute_batch(trace, batch, arithmetic, keep)
-    return found
+    types = None if token_types is None else [token_types]
+    for _, batch in batches(trace, [token_ids], token_types=types):
+        execute_batch(trace, batch, arithmetic, observe)
+    return values

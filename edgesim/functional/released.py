@@ -208,9 +208,7 @@ class ReleasedArithmetic:
         """Rows of a table in the table's register."""
         table = self.weights[op.table]
         register = FORMAT.bias_for(table) - codes.EXPONENT_OFFSET
-        place = np.arange(batch.token_ids.shape[1]) * (op.index == "position")
-        rows = batch.token_ids if op.index == "token" else place
-        found = np.broadcast_to(table[rows], (*batch.token_ids.shape, table.shape[1]))
+        found = np.broadcast_to(table[batch.rows(op)], (*batch.token_ids.shape, table.shape[1]))
         return self.encoded(found, register)
 
     def given(self, op: ops.Input, batch: Batch) -> Released:

@@ -276,7 +276,7 @@ def _fault(fault: Any, source: _Source, model: type[BaseModel], path: Path) -> l
     elif fault["type"] not in ("value_error",):
         message = f"got {_shown(fault['input'])}; {message}"
     if not location:
-        return [_model_fault(line, source, path) for line in message.splitlines()]
+        return [_model_fault(line, source, path) for line in message.split("\n")]
     return [_placed_line(location, message, source, path)]
 
 

@@ -109,7 +109,7 @@ class ActivationStatistics:
     def load(cls, path: Path) -> ActivationStatistics:
         """Read what `save` wrote; InputError for a missing, damaged or foreign file."""
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(path.read_text(encoding="utf-8-sig"))
             if (content["kind"], content["schema_version"]) != (KIND, SCHEMA_VERSION):
                 raise ValueError("of another kind or version")
             tensors = {name: _measured(row) for name, row in content["tensors"].items()}

@@ -17,6 +17,7 @@ from edgesim.ir.ops import (
     MatMul,
     Op,
 )
+from edgesim.ir.proof import Proof
 from edgesim.ir.size import Size
 
 SCHEMA_VERSION = 1
@@ -97,6 +98,11 @@ class OpTrace:
     token_counts: NDArray[np.int64] | None = None
     """Occurrences of each token id in training text, for placing frequent rows first."""
     values: Mapping[str, NDArray[np.float32]] | None = field(default=None, repr=False)
+    proof: Proof | None = field(default=None, repr=False)
+    """That the trace computes what its module does; None where nobody has compared them. Saved
+    with the trace, no part of its content hash."""
+    notes: tuple[str, ...] = ()
+    """Lines on what of the model's files is not in the trace; no part of its content hash."""
     schema_version: int = SCHEMA_VERSION
 
     @property

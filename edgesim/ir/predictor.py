@@ -13,12 +13,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edgesim.errors import InputError
+from edgesim.files import read_lines
 
 STEP_NATS = 0.01
 """Distance of the table's rows, as in the table that the EdgeBERT authors released."""
 BANDWIDTHS_NATS = (0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2)
 """Kernel widths that the fit tries for every layer."""
 MIN_SENTENCES = 20
+MOST_SHOWN = 60
+"""Characters of a wrong cell that a message repeats."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,21 +115,45 @@ class ExitPredictor:
         """
         path = Path(path)
         table = read_table(path)
-        return cls(table[:, 0], table[:, 1:], path.name)
+        try:
+            return cls(table[:, 0], table[:, 1:], path.name)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
 
 
 def read_table(path: Path) -> NDArray[np.float64]:
-    """Comma-separated numbers as rows and columns; InputError for anything else or no rows."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-        table = np.array([[float(cell) for cell in line.split(",")] for line in lines if line])
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: no table of comma-separated numbers ({error})") from None
-    if table.ndim != 2 or not table.size:
+    """Comma-separated numbers as rows and columns; InputError for anything else or no rows.
+
+    Each row is a line; empty lines are passed over. Numbers are finite and in ASCII.
+    """
+    if not path.exists():
+        raise InputError(f"{path}: no such file")
+    rows: list[list[float]] = []
+    for number, line in read_lines(path, "a table of comma-separated numbers is wanted"):
+        rows.append(_numbers(line, f"{path}:{number}"))
+        if len(rows[-1]) != len(rows[0]):
+            raise InputError(
+                f"{path}:{number}: {len(rows[-1])} numbers, the first row has {len(rows[0])}"
+            )
+    if not rows:
         raise InputError(f"{path}: holds no rows; comma-separated numbers are wanted")
-    return table.astype(np.float64)
+    return np.array(rows, dtype=np.float64)
+
+
+def _numbers(line: str, place: str) -> list[float]:
+    numbers = []
+    for cell in line.split(","):
+        try:
+            number = float(cell) if cell.isascii() and "_" not in cell else float("nan")
+        except ValueError:
+            number = float("nan")
+        if not np.isfinite(number):
+            raise InputError(
+                f"{place}: no table of comma-separated numbers: got {cell[:MOST_SHOWN]!r}, where "
+                "a finite number is wanted"
+            )
+        numbers.append(number)
+    return numbers
 
 
 def _kernel_mean(

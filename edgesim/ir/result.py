@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgesim.bounded_file import read_bounded_text
 from edgesim.errors import InputError
+from edgesim.files import read_bounded_text
 from edgesim.ir.declared import kind_of_json, read_fields, shown_faults
 from edgesim.ir.interval import Interval
 from edgesim.whole_file import whole_file

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from edgesim.errors import InputError
 from edgesim.ir.declared import kind_of_json, read_fields, shown_faults
 from edgesim.ir.ops import OP_KINDS, Op
 from edgesim.ir.optrace import SCHEMA_VERSION, Layer, OpTrace, Tensor
+from edgesim.ir.proof import Proof
 from edgesim.ir.storage import content_hash, read_npz, write_npz
 from edgesim.ir.trace_check import MOST_OPS, trace_faults
 
@@ -31,7 +32,7 @@ def _tensor_to_json(tensor: Tensor) -> dict[str, Any]:
 
 
 def trace_content(trace: OpTrace) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Header and arrays of a trace as they are stored: no weight values."""
+    """Header and arrays of a trace that its hash covers: no weight values, proof or notes."""
     meta = {
         "kind": "trace", "schema_version": SCHEMA_VERSION, "name": trace.name,
         "model_class": trace.model_class, "max_tokens": trace.max_tokens,
@@ -65,11 +66,16 @@ def save_trace(trace: OpTrace, path: str | Path) -> None:
     """
     if faults := trace_faults(trace):
         raise InputError(f"{path}: not written: {shown_faults(faults)}")
-    write_npz(Path(path), *trace_content(trace))
+    meta, columns = trace_content(trace)
+    if trace.proof is not None:
+        meta["proof"] = asdict(trace.proof)
+    if trace.notes:
+        meta["notes"] = list(trace.notes)
+    write_npz(Path(path), meta, columns)
 
 
 def trace_hash(trace: OpTrace) -> str:
-    """SHA-256 of what `save_trace` stores, compression aside."""
+    """SHA-256 of what `save_trace` stores, compression, proof and notes aside."""
     return content_hash(*trace_content(trace))
 
 
@@ -115,6 +121,8 @@ class _Header:
     calibration: str | None = None
     zeros_profile: str | None = None
     zeros_vector_size: int | None = None
+    proof: Proof | None = None
+    notes: tuple[str, ...] = ()
 
 
 def _count_faults(header: dict[str, Any]) -> list[str]:

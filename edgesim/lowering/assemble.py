@@ -32,6 +32,8 @@ class _Placed:
     path: str
     section: str
     layer: int
+    call: str = ""
+    """Name of the call that emitted the op; empty for what is added behind an off-ramp."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ class TraceOptions:
     weight_format: str | None = None
     activation_format: str | None = None
     token_counts: NDArray[np.int64] | None = None
+    keep_output_projection: bool = False
+    """Whether the product behind attention stays whole where heads see nothing."""
 
 
 def assemble(
@@ -51,8 +55,10 @@ def assemble(
     weights: Mapping[str, NDArray[np.float32]],
     max_tokens: int,
     options: TraceOptions,
-) -> OpTrace:
-    """The trace of a model; InputError for weights that are not finite.
+) -> tuple[OpTrace, dict[str, tuple[str, str]]]:
+    """The trace of a model, and by op name the call that the op ends with its module path.
+
+    Raises InputError for weights that are not finite.
 
     `max_tokens` is the longest sentence the model states; a shorter position table lowers it.
     """
@@ -70,13 +76,20 @@ def assemble(
             name, "activation", shapes[provisional], options.activation_format
         )  # fmt: skip
     prologue, layers, epilogue = _sections(placed)
-    return OpTrace(
+    trace = OpTrace(
         name=options.name or options.model_class.partition("(")[0],
         model_class=options.model_class, prologue=prologue, layers=layers, epilogue=epilogue,
         tensors=tensors, outputs=outputs, max_tokens=_max_tokens(placed, values, max_tokens),
         masks={n: np.packbits(v != 0) for n, v in values.items() if np.any(v == 0)},
         token_counts=_token_counts(placed, values, options.token_counts), values=values,
     )  # fmt: skip
+    return trace, _origins(placed)
+
+
+def _origins(placed: list[_Placed]) -> dict[str, tuple[str, str]]:
+    """By op name its call and module path, of the last op that each call emitted."""
+    last = {p.call: p for p in placed if p.call}
+    return {p.op.name: (p.call, p.path) for p in last.values()}
 
 
 def _place(emitted: Iterable[Emitted]) -> list[_Placed]:
@@ -95,7 +108,7 @@ def _place(emitted: Iterable[Emitted]) -> list[_Placed]:
             if _LAYER.search(path) or (_ANY_LAYER.search(path) and path in with_attention):
                 section, layer = "layer", numbers.setdefault((path, repeat), len(numbers) + 1)
                 break
-        placed.append(_Placed(item.op, item.call.module_path, section, layer))
+        placed.append(_Placed(item.op, item.call.module_path, section, layer, item.call.name))
     _check_places(placed, len(numbers))
     return placed
 

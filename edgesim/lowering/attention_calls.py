@@ -29,7 +29,7 @@ class _Heads:
 def _heads(builder: Builder, value: Value) -> _Heads:
     """How a value splits into heads; its elements must lie as (S, heads, head_size)."""
     lead, (heads, tokens, size) = value.axes[:-3], ((), (), *value.axes)[-3:]
-    scale = scale_factor(value.samples)
+    scale = scale_factor(value.function)
     if scale is None or value.summed_over_tokens or value.tensor in builder.scores:
         raise NotUnderstoodError("attention on an elementwise function", value.pending)
     if any(lead) or extent(tokens) != TOKENS or (*tokens, *heads, *size) != value.atoms:
@@ -82,7 +82,7 @@ def _softmax(builder: Builder, call: Call) -> Value:
     last = axis_index(value, int(call.argument(1, "dim"))) == len(value.axes) - 1
     if value.tensor not in builder.scores or not last or not value.is_canonical:
         raise NotUnderstoodError("a softmax of something else than attention scores")
-    factor = scale_factor(value.samples)
+    factor = scale_factor(value.function)
     if factor is None:
         raise NotUnderstoodError("attention scores under an elementwise function", value.pending)
     return _emit_softmax(builder, call, value, factor)
@@ -127,10 +127,15 @@ def _spans(builder: Builder, call: Call, num_heads: int) -> tuple[int | None, ..
         if constant.equals(float(constant.is_boolean)):
             return (None,)
         if constant.is_boolean and constant.equals(0.0):
+            if constant.arguments:
+                raise NotUnderstoodError(
+                    f"attention with a mask that hides every token{constant.origin()}"
+                )
             return (0,)
         if constant.spans is not None and len(constant.spans) in (1, num_heads):
             return constant.spans
-    raise NotUnderstoodError("attention with a mask that hides some of the tokens")
+    origin = constant.origin() if isinstance(constant, Constant) else ""
+    raise NotUnderstoodError(f"attention with a mask that hides some of the tokens{origin}")
 
 
 def _check_options(call: Call) -> None:

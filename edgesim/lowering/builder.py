@@ -14,6 +14,9 @@ from edgesim.lowering.records import Call, Constant, Graph, NotUnderstoodError, 
 from edgesim.lowering.views import Value, fresh
 
 TOKEN_IDS = "token ids"
+TOKEN_TYPES = "an argument that differs from token to token"
+GIVEN_INDICES = (TOKEN_IDS, TOKEN_TYPES)
+"""Values that come with a sentence; only an embedding may read them."""
 
 
 @dataclass(frozen=True)
@@ -88,13 +91,13 @@ class Builder:
     def plain(self, argument: Any) -> Value:
         """A tensor value that an op can read: no elementwise function or sum left open."""
         value = self.value(argument)
-        if value.tensor == TOKEN_IDS:
-            raise NotUnderstoodError("arithmetic on token ids")
+        if value.tensor in GIVEN_INDICES:
+            raise NotUnderstoodError(f"arithmetic on {value.tensor}")
         if value.summed_over_tokens:
             raise NotUnderstoodError("a sum over tokens that is not divided by their number")
         if value.tensor in self.scores:
             raise NotUnderstoodError("a product of two activations without a softmax behind it")
-        if value.samples is not None:
+        if value.function is not None:
             raise NotUnderstoodError(
                 "an elementwise function that is no relu, gelu, gelu_new or tanh", value.pending
             )
@@ -113,6 +116,12 @@ class Builder:
     def weight_shape(self, name: str) -> tuple[int, ...]:
         """Shape of a weight tensor."""
         return self.graph.values[name].shape
+
+    def rows_of(self, weight: str, first: int, count: int) -> str:
+        """Name of a weight that holds rows `first` to `first + count` of another."""
+        name = f"{weight}[{first}:{first + count}]"
+        self.sliced[name] = self.graph.values[weight][first : first + count]
+        return name
 
     def stand_in(self, call: Call) -> Value:
         """A poisoned value in place of the result of a call that was not understood."""

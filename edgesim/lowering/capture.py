@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, fx, nn
+from torch import Tensor, fx
 from torch.export import ExportedProgram
 
 from edgesim.ir.size import SEQUENCE, Size
-from edgesim.lowering.example import ExampleInputs, read_example
-from edgesim.lowering.export import export_model
-from edgesim.lowering.fold import Known, dimension, fold, length_symbol, target_name, token_ids_node
+from edgesim.lowering.example import ExampleInputs
+from edgesim.lowering.fold import Known, dimension, fold, length_symbol, node_of, target_name
 from edgesim.lowering.records import Call, Graph, Ref, references
 
 _REPEAT = re.compile(r"@(\d+)$")
@@ -27,16 +26,10 @@ _SLOTS = {
 }
 
 
-def capture(model: nn.Module, example_inputs: Any = None) -> tuple[Graph, int | None]:
-    """Records of a model's forward for one sentence, and the longest sentence it states."""
-    example = read_example(model, example_inputs)
-    return capture_program(export_model(model, example), example), example.max_tokens
-
-
 def capture_program(program: ExportedProgram, example: ExampleInputs) -> Graph:
     """Records of an exported program of one sentence with a symbolic length."""
     known = fold(program, example)
-    token_ids = token_ids_node(program, example)
+    token_ids = node_of(program, example, example.token_ids)
     symbol = length_symbol(program, token_ids)
     calls = [
         _record(node, symbol)
@@ -51,10 +44,13 @@ def capture_program(program: ExportedProgram, example: ExampleInputs) -> Graph:
     live = _live(calls, outputs)
     names = _weight_names(program, known, live)
     values = {names[n]: _array(known.weights[n]) for n in names}
+    types = None
+    if example.token_types is not None:
+        types = node_of(program, example, example.token_types)
     shape = None
     if example.input_shape is not None:
         shape = tuple(SEQUENCE if n is None else Size(n) for n in example.input_shape)
-    return Graph(token_ids, tuple(live), outputs, known.constants, names, values, shape)
+    return Graph(token_ids, tuple(live), outputs, known.constants, names, values, types, shape)
 
 
 def _argument(argument: Any) -> Any:

@@ -30,8 +30,8 @@ def column_group(builder: Builder, value: Value, dim: int, index: int) -> Value:
     if groups.power or power or not -groups.coefficient <= index < groups.coefficient:
         raise NotUnderstoodError(f"column group {index} of {groups.coefficient}")
     first = (index % groups.coefficient) * width
-    weight = _rows(builder, op.weight, first, width)
-    bias = None if op.bias is None else _rows(builder, op.bias, first, width)
+    weight = builder.rows_of(op.weight, first, width)
+    bias = None if op.bias is None else builder.rows_of(op.bias, first, width)
     output = builder.new_tensor(size_of(value.atoms[:1]), Size(width))
     builder.emit(producer.call, replace(op, output=output, weight=weight, bias=bias))
     builder.split.add(value.tensor)
@@ -44,10 +44,3 @@ def _producer(builder: Builder, tensor: str) -> Emitted:
         if item.op.output == tensor and isinstance(item.op, MatMul):
             return item
     raise NotUnderstoodError("a group of columns of something else than a linear layer")
-
-
-def _rows(builder: Builder, weight: str, first: int, count: int) -> str:
-    """Name of a weight that holds rows `first` to `first + count` of another."""
-    name = f"{weight}[{first}:{first + count}]"
-    builder.sliced[name] = builder.graph.values[weight][first : first + count]
-    return name

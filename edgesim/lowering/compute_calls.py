@@ -5,33 +5,48 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any
-
-import numpy as np
 
 from edgesim.ir.ops import Activation, Add, Embedding, LayerNorm, MatMul
 from edgesim.ir.size import SEQUENCE, Size
-from edgesim.lowering.builder import TOKEN_IDS, Builder
-from edgesim.lowering.pointwise import BINARY, GRID, UNARY, Samples, identify, is_identity
+from edgesim.lowering.builder import GIVEN_INDICES, TOKEN_IDS, TOKEN_TYPES, Builder
+from edgesim.lowering.pointwise import (
+    BINARY,
+    IDENTITY,
+    UNARY,
+    Elementwise,
+    binary,
+    identify,
+    is_identity,
+    square,
+    unary,
+)
 from edgesim.lowering.records import Call, Constant, NotUnderstoodError
 from edgesim.lowering.view_calls import Handler, divide_sum
 from edgesim.lowering.views import Atom, Value, extent, extent_of, size_of, without_units
 
 
-def _index_of(operand: object) -> str:
-    if isinstance(operand, Value) and operand.tensor == TOKEN_IDS:
-        return "token"
-    if isinstance(operand, Constant) and operand.is_positions:
-        return "position"
-    if isinstance(operand, Constant) and operand.equals(0.0):
-        return "type"
-    raise NotUnderstoodError("rows chosen by something else than token id, position or type 0")
+def _index_of(operand: object) -> tuple[str, int]:
+    """Kind of index of an embedding, and the row that it reads first."""
+    if isinstance(operand, Value) and operand.tensor in GIVEN_INDICES:
+        return {TOKEN_IDS: "token", TOKEN_TYPES: "type"}[operand.tensor], 0
+    if isinstance(operand, Constant) and operand.first_position is not None:
+        return "position", operand.first_position
+    if isinstance(operand, Constant) and operand.fixed is not None and not operand.per_token:
+        return "type", int(operand.fixed)
+    origin = operand.origin() if isinstance(operand, Constant) else ""
+    raise NotUnderstoodError(
+        f"rows chosen by something else than token ids, positions or token types{origin}"
+    )
 
 
 def _embedding(builder: Builder, call: Call) -> Value:
     table = builder.weight(call.args[0])
-    index = _index_of(builder.operand(call.args[1]))
-    width = builder.weight_shape(table)[1]
+    index, first = _index_of(builder.operand(call.args[1]))
+    rows, width = builder.weight_shape(table)
+    if not 0 <= first < rows:
+        raise NotUnderstoodError(f"row {first} of a table of {rows} rows")
+    if first:
+        table = builder.rows_of(table, first, rows - first if index == "position" else 1)
     shape = call.shape or ()
     if tuple(size for size in shape if size != Size(1)) != (SEQUENCE, Size(width)):
         raise NotUnderstoodError("an embedding that is not one row per token")
@@ -76,31 +91,31 @@ def _layer_norm(builder: Builder, call: Call) -> Value:
     return Value(output, value.atoms, value.axes)
 
 
-def _finish(builder: Builder, call: Call, value: Value, samples: Samples) -> Value:
+def _finish(builder: Builder, call: Call, value: Value, function: Elementwise) -> Value:
     """The value under an elementwise function, as an op once the function is recognised."""
-    if is_identity(samples):
-        return replace(value, samples=None, pending=())
-    function = identify(samples)
-    if function is None or value.tensor in builder.scores:
-        return replace(value, samples=samples, pending=(*value.pending, call.name))
+    if is_identity(function):
+        return replace(value, function=None, pending=())
+    name = identify(function)
+    if name is None or value.tensor in builder.scores:
+        return replace(value, function=function, pending=(*value.pending, call.name))
     output = builder.new_tensor(*builder.shapes.get(value.tensor, ()))
-    builder.emit(call, Activation("", (value.tensor,), output, function))
-    return replace(value, tensor=output, samples=None, pending=())
+    builder.emit(call, Activation("", (value.tensor,), output, name))
+    return replace(value, tensor=output, function=None, pending=())
 
 
-def _samples(value: Value) -> Samples:
-    if value.tensor == TOKEN_IDS:
-        raise NotUnderstoodError("arithmetic on token ids")
+def _function(value: Value) -> Elementwise:
+    """The elementwise function of a value; not understood for ids and open sums."""
+    if value.tensor in GIVEN_INDICES:
+        raise NotUnderstoodError(f"arithmetic on {value.tensor}")
     if value.summed_over_tokens:
         raise NotUnderstoodError("a sum over tokens that is not divided by their number")
-    return GRID if value.samples is None else value.samples
+    return IDENTITY if value.function is None else value.function
 
 
 def _unary(builder: Builder, call: Call) -> Value:
     value = builder.value(call.args[0])
-    with np.errstate(all="ignore"):
-        samples = UNARY[call.target](_samples(value), *call.args[1:], **call.kwargs)
-    return _finish(builder, call, value, samples)
+    function = unary(_function(value), call.target, *call.args[1:], **call.kwargs)
+    return _finish(builder, call, value, function)
 
 
 def _sum_of_two(builder: Builder, call: Call) -> Value:
@@ -120,21 +135,23 @@ def _scalar(operand: Constant | float) -> float:
     if isinstance(operand, float):
         return operand
     if operand.fixed is None or operand.per_token:
-        raise NotUnderstoodError("a constant whose elements differ, such as a partial mask")
+        raise NotUnderstoodError(
+            f"a constant whose elements differ, such as a partial mask{operand.origin()}"
+        )
     return operand.fixed
 
 
 def _binary(builder: Builder, call: Call) -> Value:
     first, second = builder.operand(call.args[0]), builder.operand(call.args[1])
-    samples: list[Any] = []
+    operands: list[Elementwise | float] = []
     value: Value | None = None
     if isinstance(first, Value) and first.summed_over_tokens and "div" in call.target:
         return divide_sum(builder, call, first, second)
     for operand in (first, second):
         if not isinstance(operand, Value):
-            samples.append(_scalar(operand))
+            operands.append(_scalar(operand))
             continue
-        samples.append(_samples(operand))
+        operands.append(_function(operand))
         if value is not None and not _same_tensor(value, operand):
             return _sum_of_two(builder, call)
         joined = (*(value.pending if value else ()), *operand.pending)
@@ -143,14 +160,13 @@ def _binary(builder: Builder, call: Call) -> Value:
         raise NotUnderstoodError("no operand depends on the tokens")
     if tuple(extent_of(size) for size in call.shape or ()) != value.extents():
         raise NotUnderstoodError("it repeats elements to another shape")
-    with np.errstate(all="ignore"):
-        combined = BINARY[call.target](*samples, **call.kwargs)
-    return _finish(builder, call, value, combined)
+    function = binary(operands[0], operands[1], call.target, **call.kwargs)
+    return _finish(builder, call, value, function)
 
 
 def _same_tensor(first: Value, second: Value) -> bool:
     """Whether both are functions of one tensor in one layout, and not both that tensor itself."""
-    if first.samples is None and second.samples is None:
+    if first.function is None and second.function is None:
         return False
     return first.tensor == second.tensor and first.axes == second.axes
 
@@ -160,7 +176,7 @@ def _product(builder: Builder, call: Call) -> Value:
     if call.args[0] != call.args[1]:
         return _binary(builder, call)
     value = builder.value(call.args[0])
-    return _finish(builder, call, value, _samples(value) ** 2)
+    return _finish(builder, call, value, square(_function(value)))
 
 
 COMPUTE_CALLS: Mapping[str, Handler] = MappingProxyType(

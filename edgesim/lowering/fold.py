@@ -7,7 +7,7 @@ model's way of building a mask needs to be known.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -27,6 +27,7 @@ _SHAPE_ONLY = frozenset(
         "full_like.default", "empty_like.default",
     )
 )  # fmt: skip
+_ARGUMENT = "argument "
 _LONGEST_PROBE = 1024
 """Longest sentence at which masks are evaluated: masks grow with its square."""
 
@@ -50,16 +51,19 @@ def target_name(node: fx.Node) -> str:
 
 
 def probe_lengths(max_tokens: int | None) -> tuple[int, ...]:
-    """Sentence lengths at which values are evaluated: short ones and the longest."""
+    """Sentence lengths at which values are evaluated: short ones, some between, the longest."""
     longest = min(max_tokens or _LONGEST_PROBE, _LONGEST_PROBE)
-    return tuple(sorted({min(2, longest), min(3, longest), longest}))
+    return tuple(sorted({min(n, longest) for n in (2, 3, 17, 130, longest)}))
 
 
 def dimension(size: Any, symbol: Any) -> Size | None:
     """A dimension of a traced tensor as a size; None if it is not linear in the length."""
     if isinstance(size, int):
         return Size(size)
-    first, second, third = (int(size.node.expr.subs({symbol: n})) for n in (2, 3, 5))
+    expression = size.node.expr
+    if getattr(expression, "free_symbols", {symbol}) - {symbol}:
+        return None
+    first, second, third = (int(expression.subs({symbol: n})) for n in (2, 3, 5))
     step = second - first
     if third != second + 2 * step or step < 0 or first - 2 * step < 0:
         return None
@@ -73,11 +77,17 @@ def _inputs(program: ExportedProgram, example: ExampleInputs, num_tokens: int) -
     return dict(zip(nodes, example.at(num_tokens).values(), strict=True))
 
 
-def token_ids_node(program: ExportedProgram, example: ExampleInputs) -> str:
-    """Name of the graph node that holds the token ids."""
+def argument_nodes(program: ExportedProgram, example: ExampleInputs) -> dict[str, str]:
+    """Argument of the forward by the name of its graph node."""
     specs = program.graph_signature.input_specs
-    nodes = [spec.arg.name for spec in specs if spec.kind == InputKind.USER_INPUT]
-    return str(nodes[list(example.arguments).index(example.token_ids)])
+    nodes = [str(spec.arg.name) for spec in specs if spec.kind == InputKind.USER_INPUT]
+    return dict(zip(nodes, example.arguments, strict=True))
+
+
+def node_of(program: ExportedProgram, example: ExampleInputs, argument: str) -> str:
+    """Name of the graph node that holds an argument."""
+    nodes = argument_nodes(program, example)
+    return next(node for node, name in nodes.items() if name == argument)
 
 
 def length_symbol(program: ExportedProgram, token_ids: str) -> Any:
@@ -92,10 +102,11 @@ class _Evaluator:
     def __init__(self, program: ExportedProgram, example: ExampleInputs) -> None:
         self.program = program
         self.example = example
-        self.token_ids = token_ids_node(program, example)
+        self.token_ids = node_of(program, example, example.token_ids)
         self.symbol = length_symbol(program, self.token_ids)
+        self.arguments = argument_nodes(program, example)
         self.depends: dict[str, frozenset[str]] = {}
-        """What each value depends on: `tokens`, `weights`, `length`."""
+        """What each value depends on: `tokens`, `weights`, `length`, `argument <name>`."""
 
     def run(self, num_tokens: int) -> Probe:
         """Known values of every node for one length."""
@@ -112,8 +123,11 @@ class _Evaluator:
     def _placeholder(self, node: fx.Node, spec: Any, inputs: Probe, known: Probe) -> None:
         depends: frozenset[str] = frozenset()
         if spec.kind == InputKind.USER_INPUT:
-            depends = frozenset({"tokens" if node.name == self.token_ids else "length"})
-            if node.name != self.token_ids:
+            argument = self.arguments[node.name]
+            if argument in (self.example.token_ids, self.example.token_types):
+                depends = frozenset({"tokens"})
+            else:
+                depends = frozenset({"length", f"{_ARGUMENT}{argument}"})
                 known[node.name] = inputs[node.name]
         else:
             stored: Any = self.program.state_dict.get(spec.target)
@@ -129,18 +143,20 @@ class _Evaluator:
     def _call(self, node: fx.Node, num_tokens: int, known: Probe) -> None:
         target: Any = node.target
         sources = [source.name for source in node.all_input_nodes]
-        if target_name(node) in _SHAPE_ONLY:
+        shape_only = target_name(node) in _SHAPE_ONLY
+        if shape_only:
             depends = frozenset({"length"})
-            stand_ins = {s: self._stand_in(node, s, num_tokens, known) for s in sources}
         else:
             depends = frozenset().union(*(self.depends.get(s, {"tokens"}) for s in sources))
             if {"weights", "length"} <= depends:
                 depends |= {"tokens"}
-            stand_ins = known
         self.depends[node.name] = depends
         if "tokens" in depends:
             return
         try:
+            stand_ins: Mapping[str, Any] = known
+            if shape_only:
+                stand_ins = {s: self._stand_in(node, s, num_tokens, known) for s in sources}
             args = fx.node.map_arg(node.args, lambda n: stand_ins[n.name])
             kwargs = fx.node.map_arg(dict(node.kwargs), lambda n: stand_ins[n.name])
             with torch.no_grad():
@@ -175,7 +191,8 @@ def fold(program: ExportedProgram, example: ExampleInputs) -> Known:
         if "weights" in depends and isinstance(values[0], Tensor):
             weights[name] = values[0]
         else:
-            constants[name] = _describe(values, lengths)
+            origin = sorted(d.removeprefix(_ARGUMENT) for d in depends if d.startswith(_ARGUMENT))
+            constants[name] = replace(_describe(values, lengths), arguments=tuple(origin))
     return Known(constants, weights)
 
 
@@ -191,14 +208,21 @@ def _describe(values: Iterable[Any], lengths: Iterable[int]) -> Constant:
         fixed, slope = _line(firsts, list(lengths))
         return Constant(fixed, slope, is_boolean=is_boolean)
     spans = bands(known, list(lengths)) if is_boolean else None
-    positions = all(
-        t.dim() > 0
-        and t.shape[-1] == n
-        and not is_boolean
-        and bool((t == torch.arange(n).expand_as(t)).all())
-        for t, n in zip(known, lengths, strict=True)
-    )
-    return Constant(is_positions=positions, is_boolean=is_boolean, spans=spans)
+    first = None if is_boolean else _first_position(known, lengths)
+    return Constant(first_position=first, is_boolean=is_boolean, spans=spans)
+
+
+def _first_position(values: Iterable[Tensor], lengths: Iterable[int]) -> int | None:
+    """First entry of whole numbers that count up along the last axis at every length."""
+    firsts: set[int] = set()
+    for value, length in zip(values, lengths, strict=True):
+        if value.is_floating_point() or value.dim() == 0 or value.shape[-1] != length:
+            return None
+        first = int(value.flatten()[0])
+        if not bool((value == first + torch.arange(length)).all()):
+            return None
+        firsts.add(first)
+    return firsts.pop() if len(firsts) == 1 else None
 
 
 def bands(masks: list[Tensor], lengths: list[int]) -> tuple[int | None, ...] | None:

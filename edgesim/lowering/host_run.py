@@ -85,7 +85,7 @@ def _threads(count: int) -> Iterator[None]:
 def _machine() -> str:
     """The processor's name as the system states it, else its architecture."""
     try:
-        lines = _CPU_FILE.read_text(encoding="utf-8").splitlines()
+        lines = _CPU_FILE.read_text(encoding="utf-8").split("\n")
     except OSError:
         lines = []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

@@ -3,47 +3,53 @@
 from __future__ import annotations
 
 import io
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.export import ExportedProgram
-from torch.export.graph_signature import ConstantArgument, InputKind
+from torch.export.graph_signature import InputKind
+from torch.utils import _pytree
 
 from edgesim.errors import InputError
-from edgesim.ir.optrace import OpTrace
-from edgesim.lowering.assemble import TraceOptions, assemble
-from edgesim.lowering.capture import capture_program
-from edgesim.lowering.example import ExampleInputs, kind_of
+from edgesim.lowering.assemble import TraceOptions
+from edgesim.lowering.example import ExampleInputs, example_of
+from edgesim.lowering.export import quiet
 from edgesim.lowering.functionalise import functionalised
-from edgesim.lowering.idle_heads import without_idle_heads
-from edgesim.lowering.lowering import UNLIMITED_TOKENS
+from edgesim.lowering.lowering import Lowered, lower_program
+from edgesim.lowering.module_run import run_program
 from edgesim.lowering.pt2_check import check_archive
-from edgesim.lowering.table import lower_calls
+from edgesim.lowering.reference import Reference
 
 _MAX_LIMIT = 2**31
 
 
-def lower_pt2(path: Path, name: str | None = None, keep_output_projection: bool = False) -> OpTrace:
-    """The op trace of an archive of `torch.export.save`, batch 1 and dynamic length.
+def lower_pt2(path: Path, name: str | None = None, keep_output_projection: bool = False) -> Lowered:
+    """The op trace of an archive of `torch.export.save`, batch 1 and dynamic length, unproved.
 
-    The archive is checked before torch reads it, see `pt2_check`; the program is not run. Raises
-    InputError for a file that is no such archive, holds more than a plain model, or has a static
-    length; LoweringError for operations that are not understood.
+    The archive is checked before torch reads it, see `pt2_check`. Raises InputError for a file
+    that is no such archive, holds more than a plain model, or has a static length; LoweringError
+    for operations that are not understood.
     """
-    program = load_pt2(path)
-    model_class = _model_class(program)
-    program = functionalised(program, model_class)
-    example = _example(program, str(path))
-    graph = capture_program(program, example)
-    options = TraceOptions(name=name or path.stem, model_class=model_class)
-    limit = example.max_tokens or UNLIMITED_TOKENS
-    trace = assemble(lower_calls(graph, model_class), graph.values, limit, options)
-    return without_idle_heads(trace, keep_output_projection)
+    options = TraceOptions(
+        name=name or path.stem, model_class="", keep_output_projection=keep_output_projection
+    )
+    return lower_exported(load_pt2(path), str(path), options)
+
+
+def lower_exported(program: ExportedProgram, where: str, options: TraceOptions) -> Lowered:
+    """The op trace of an exported program; `where` names it in errors."""
+    options = replace(options, model_class=_model_class(program))
+    program = functionalised(program, options.model_class)
+    example = _example(program, where)
+    trace, origins = lower_program(program, example, options)
+    reference = Reference(
+        options.model_class, lambda arguments: run_program(program, arguments), program, example,
+        origins,
+    )  # fmt: skip
+    return Lowered(trace, reference)
 
 
 def load_pt2(path: Path) -> ExportedProgram:
@@ -52,7 +58,7 @@ def load_pt2(path: Path) -> ExportedProgram:
     check_archive(content, str(path))
     import transformers.modeling_outputs  # noqa: F401  # output types that programs name
 
-    with _quiet():
+    with quiet():
         try:
             return torch.export.load(io.BytesIO(content))
         except Exception as error:
@@ -63,42 +69,34 @@ def load_pt2(path: Path) -> ExportedProgram:
             ) from None
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without torch's log lines about files that it cannot read; the error says it."""
-    before = logging.root.manager.disable
-    logging.disable(logging.ERROR)
-    try:
-        yield
-    finally:
-        logging.disable(before)
-
-
 def _example(program: ExportedProgram, where: str) -> ExampleInputs:
-    """What the program's inputs mean, told by name and type."""
+    """The program's example inputs, and which of their axes count tokens."""
     nodes = {node.name: node for node in program.graph.nodes if node.op == "placeholder"}
     arguments: dict[str, Any] = {}
-    for spec in program.graph_signature.input_specs:
-        if spec.kind == InputKind.USER_INPUT:
-            constant = isinstance(spec.arg, ConstantArgument)
-            arguments[spec.arg.name] = (
-                spec.arg.value if constant else nodes[spec.arg.name].meta.get("val")
-            )
-    tensors = {name: value for name, value in arguments.items() if isinstance(value, Tensor)}
-    token_ids = "input_ids" if "input_ids" in tensors else next(iter(tensors), "")
+    axes: dict[str, tuple[int, ...]] = {}
+    given = _pytree.tree_flatten(program.example_inputs or ((), {}))[0]
+    specs = [s for s in program.graph_signature.input_specs if s.kind == InputKind.USER_INPUT]
+    if len(given) != len(specs):
+        raise InputError(
+            f"{where}: the archive holds {len(given)} example inputs of {len(specs)}; save it with "
+            "torch.export.save as torch.export.export returned it"
+        )
+    for spec, value in zip(specs, given, strict=True):
+        arguments[spec.arg.name] = value
+        traced = nodes[spec.arg.name].meta.get("val")
+        if isinstance(value, Tensor) and isinstance(traced, Tensor):
+            dynamic = enumerate(traced.shape)
+            axes[spec.arg.name] = tuple(a for a, n in dynamic if not isinstance(n, int))
+    token_ids = "input_ids" if "input_ids" in axes else next(iter(axes), "")
     if not token_ids:
         raise InputError(f"{where}: the exported model takes no tensor")
-    unknown = [name for name in tensors if kind_of(name, token_ids) is None]
-    if unknown:
-        raise InputError(
-            f"{where}: input {', '.join(unknown)}; allowed are token ids or an input tensor, and "
-            "masks, token types and positions by these names; export without it"
-        )
-    shape = _shape(tensors[token_ids], token_ids, where)
-    is_input_tensor = tensors[token_ids].is_floating_point()
-    plain = {n: torch.zeros(1) if n in tensors else value for n, value in arguments.items()}
-    limit = _limit(program, tensors[token_ids])
-    return ExampleInputs(token_ids, plain, limit, shape if is_input_tensor else None)
+    traced = nodes[token_ids].meta["val"]
+    shape = _shape(traced, token_ids, where)
+    limit = _limit(program, traced)
+    if not traced.is_floating_point():
+        return example_of(arguments, token_ids, limit, axes)
+    arguments[token_ids] = arguments[token_ids].float()
+    return example_of(arguments, token_ids, limit, axes, shape)
 
 
 def _shape(tensor: Tensor, name: str, where: str) -> tuple[int | None, ...]:

@@ -26,12 +26,19 @@ class Constant:
     fixed: float | None = None
     """Every element is `per_token * S + fixed`; None where the elements differ."""
     per_token: float = 0.0
-    is_positions: bool = False
-    """The last axis counts 0 … S-1."""
+    first_position: int | None = None
+    """The last axis counts first_position, first_position + 1, …; None where it does not."""
     is_boolean: bool = False
     spans: tuple[int | None, ...] | None = None
     """A boolean mask in which token i sees token j of head h where |i - j| < spans[h]; None in it
     means all tokens. One entry where all heads are alike."""
+
+    arguments: tuple[str, ...] = ()
+    """Arguments of the forward that the value was computed from."""
+
+    def origin(self) -> str:
+        """Words that name the arguments behind the value; empty where there are none."""
+        return f" (from argument {', '.join(self.arguments)})" if self.arguments else ""
 
     def equals(self, fixed: float, per_token: float = 0.0) -> bool:
         """Whether every element is `per_token * S + fixed`."""
@@ -93,6 +100,8 @@ class Graph:
     """Name of a value to the name of its weight tensor; shared weights meet in one tensor."""
     values: Mapping[str, NDArray[np.float32]]
     """Weight tensors by name."""
+    token_types: str | None = None
+    """Name of the value that holds token types which differ within a sentence, (1, S)."""
     input_shape: tuple[Size, ...] | None = None
     """Shape of the input tensor of a model without embeddings; None where there are token ids."""
 

@@ -13,7 +13,7 @@ from edgesim.errors import LoweringError
 from edgesim.ir.ops import Input
 from edgesim.ir.size import SEQUENCE, Size
 from edgesim.lowering.attention_calls import ATTENTION_CALLS
-from edgesim.lowering.builder import TOKEN_IDS, Builder, Emitted
+from edgesim.lowering.builder import TOKEN_IDS, TOKEN_TYPES, Builder, Emitted
 from edgesim.lowering.compute_calls import COMPUTE_CALLS
 from edgesim.lowering.records import Call, Graph, NotUnderstoodError, Ref
 from edgesim.lowering.view_calls import VIEW_CALLS, Handler
@@ -21,6 +21,24 @@ from edgesim.lowering.views import Value, fresh
 
 TABLE: Mapping[str, Handler] = MappingProxyType({**VIEW_CALLS, **COMPUTE_CALLS, **ATTENTION_CALLS})
 """Operator name to its handler."""
+
+
+_PARTS = "it takes a tensor apart; compute the parts by linear layers of their own"
+_REASONS: Mapping[str, str] = MappingProxyType(
+    {
+        "aten.cat.": "it joins tensors; a trace has one row per token id, so give an added token "
+        "an id and a row of the embedding table",
+        "aten.split": _PARTS,
+        "aten.chunk": _PARTS,
+        "aten.unbind": _PARTS,
+        "aten.masked_fill": "it fills values in by a mask",
+        "aten.fake_quantize": "fake quantisation of training; take it out and name the format "
+        "(activation_format)",
+        "aten.cumsum": "it sums over the tokens before each, as causal models do",
+        "aten.gather": "it picks elements by an index, as relative positions do",
+    }
+)
+"""What to say of operators that models often use and the table does not hold, by prefix."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +59,8 @@ def lower_calls(graph: Graph, model_class: str) -> LoweredCalls:
     """
     builder = Builder(graph)
     builder.values[graph.token_ids] = _given(builder)
+    if graph.token_types is not None:
+        builder.values[graph.token_types] = fresh(TOKEN_TYPES, (Size(1), SEQUENCE))
     for call in graph.calls:
         _lower_call(builder, call)
     outputs: list[str] = []
@@ -80,7 +100,8 @@ def _lower_call(builder: Builder, call: Call) -> None:
     handler = TABLE.get(call.target)
     stand_in = builder.stand_in(call)
     if handler is None:
-        builder.faults[call.name] = "no such operation in the op table"
+        reasons = (words for start, words in _REASONS.items() if call.target.startswith(start))
+        builder.faults[call.name] = next(reasons, "no such operation in the op table")
         builder.values[call.name] = stand_in
         return
     try:
@@ -119,6 +140,12 @@ def _message(builder: Builder, output_faults: list[str], model_class: str) -> st
     ]
     entries += output_faults
     count_in_words = "1 operation" if len(entries) == 1 else f"{len(entries)} operations"
+    types = builder.graph.token_types
+    if types is not None:
+        entries.append(
+            f"argument {types} differs from token to token: only an embedding may read it; a mask "
+            "may hide padding at one end and nothing else"
+        )
     return (
         f"{model_class}: {count_in_words} cannot be lowered: {'; '.join(entries)}. "
         "Replace them by linear layers, scaled-dot-product attention over all tokens, softmax, "

@@ -10,10 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
-import numpy as np
-from numpy.typing import NDArray
-
 from edgesim.ir.size import Size
+from edgesim.lowering.pointwise import Elementwise
 from edgesim.lowering.records import NotUnderstoodError
 
 
@@ -68,10 +66,10 @@ class Value:
     """Axes of the tensor's elements, slowest first; axes of one element are left out."""
     axes: tuple[Axis, ...]
     """Atoms behind each axis of the value; empty for an axis of one element."""
-    samples: NDArray[np.float64] | None = None
-    """The elementwise function at the points of `pointwise.GRID`; None is the identity."""
+    function: Elementwise | None = None
+    """An elementwise function of the tensor that is no op yet; None is the identity."""
     pending: tuple[str, ...] = ()
-    """Calls that made up `samples`."""
+    """Calls that made up `function`."""
     summed_over_tokens: bool = False
     poisoned: bool = False
     """Stands for the result of a call that was not understood."""

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from edgesim.errors import InputError
+from edgesim.files import named_inside
 from edgesim.hw.spec import Chip
 from edgesim.ir.ablation import Ablation, AblationRow
 from edgesim.ir.exits import EntropyExit
@@ -22,6 +23,7 @@ from edgesim.ir.ops import AttentionScores
 from edgesim.ir.optrace import OpTrace
 from edgesim.ir.trace_file import load_trace, save_trace
 from edgesim.ir.workload import Workload
+from edgesim.pipeline.lower import lower_model
 from edgesim.pipeline.models import TRACE, WORKLOAD, find_model
 from edgesim.pipeline.simulate import simulate
 from edgesim.whole_file import whole_file
@@ -51,8 +53,8 @@ def ablate(
     rows: list[AblationRow] = []
     first: OpTrace | None = None
     for entry, threshold in _with_exit(stored["rows"], exit_threshold):
-        trace = load_trace(source.path / entry["trace"])
-        workload = Workload.load(source.path / entry["workload"])
+        trace = load_trace(_row_file(source.path, entry, "trace"))
+        workload = Workload.load(_row_file(source.path, entry, "workload"))
         first = trace if first is None else first
         policy = None if threshold is None else EntropyExit(threshold)
         result = simulate(trace, chip, workload=workload, exit_policy=policy)
@@ -95,7 +97,7 @@ def _with_exit(
 def _load_rows(folder: Path) -> dict[str, Any]:
     path = folder / FOLDER / ROWS_FILE
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
+        stored = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         raise InputError(
@@ -105,6 +107,14 @@ def _load_rows(folder: Path) -> dict[str, Any]:
     if stored.get("schema_version") != SCHEMA_VERSION or not stored.get("rows"):
         raise InputError(f"{path}: not an ablation of schema {SCHEMA_VERSION}; make it anew")
     return dict(stored)
+
+
+def _row_file(folder: Path, row: dict[str, Any], key: str) -> Path:
+    """The file that a row names, which lies in the model's folder."""
+    try:
+        return named_inside(folder, str(row.get(key, "")))
+    except InputError as error:
+        raise InputError(f"{folder / FOLDER / ROWS_FILE}: {key}: {error}") from None
 
 
 def _trace_figures(trace: OpTrace, first: OpTrace, longest: int) -> dict[str, Any]:
@@ -151,13 +161,12 @@ def build_ablation(folder: Path, data_dir: Path, work: Path, base: Path | None =
     from edgesim.compress.record import record
     from edgesim.compress.text import load_tokenizer, tokenize
     from edgesim.compress.zoo import weight_format
-    from edgesim.lowering import lower
 
     recipe = load_recipe(folder / "recipe.yaml")
     source, data = find_base(recipe.base, base), load_task(recipe, data_dir)
     number_format = weight_format(recipe).number_format
     tokenizer = load_tokenizer(source / "tokenizer.json")
-    tokens = tokenize(tokenizer, data.dev.sentences, recipe.task.max_tokens)
+    tokens = tokenize(tokenizer, data.dev, recipe.task.max_tokens)
     calibration = training_tokens(recipe, data, source)[:: len(data.train) // CALIBRATION_ROWS]
     assert data.dev.labels is not None
     out = folder / FOLDER
@@ -175,7 +184,7 @@ def build_ablation(folder: Path, data_dir: Path, work: Path, base: Path | None =
             f"{FOLDER}/{snapshot.name}.trace.npz", f"{FOLDER}/{snapshot.name}.workload.npz"
         ]  # fmt: skip
         if not last:
-            trace = lower(model, name=snapshot.name, weight_format=number_format.name)
+            trace = lower_model(model, name=snapshot.name, weight_format=number_format.name)
             save_trace(trace, folder / paths[0])
             record(
                 model, tokenizer, data.dev, name=f"{recipe.task.name} dev",
@@ -194,7 +203,7 @@ def build_ablation(folder: Path, data_dir: Path, work: Path, base: Path | None =
 def _rows_so_far(out: Path) -> list[dict[str, Any]]:
     """Rows of an earlier, perhaps unfinished build; none where there is no readable one."""
     try:
-        rows = json.loads((out / ROWS_FILE).read_text(encoding="utf-8"))["rows"]
+        rows = json.loads((out / ROWS_FILE).read_text(encoding="utf-8-sig"))["rows"]
     except (OSError, ValueError, KeyError, TypeError):
         return []
     return list(rows)

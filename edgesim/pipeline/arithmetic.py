@@ -90,14 +90,8 @@ def execute_workload(
     threshold.
     """
     assert workload.token_ids is not None
-    executed: Arithmetic
     notes: tuple[str, ...] = ()
-    if profile is not None:
-        executed = chip_arithmetic(trace, profile)
-    elif arithmetic == RELEASED:
-        executed = released_arithmetic(trace)
-    else:
-        executed = float32_arithmetic(trace)
+    executed = _executed(trace, arithmetic, profile)
     answers = execute_all(trace, workload.token_ids, executed, label=arithmetic)
     entropies = answers.entropies
     if profile is not None:
@@ -109,3 +103,17 @@ def execute_workload(
         workload, logits=answers.logits, entropies=entropies, arithmetic=arithmetic,
         profile="" if profile is None else profile.fingerprint, notes=notes,
     )  # fmt: skip
+
+
+def arithmetic_on(trace: OpTrace, chip: Chip, arithmetic: str) -> Arithmetic:
+    """How a trace is executed in an arithmetic, on a chip where it is the chip's own."""
+    profile = None
+    if checked_arithmetic(arithmetic) == SOUND and isinstance(chip, AcceleratorSpec):
+        profile = profile_of(chip)
+    return _executed(trace, arithmetic, profile)
+
+
+def _executed(trace: OpTrace, arithmetic: str, profile: Profile | None) -> Arithmetic:
+    if profile is not None:
+        return chip_arithmetic(trace, profile)
+    return released_arithmetic(trace) if arithmetic == RELEASED else float32_arithmetic(trace)

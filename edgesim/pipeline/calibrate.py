@@ -61,7 +61,7 @@ def calibrate_selection(
         raise InputError(f"{source.path}: no zoo folder, so no selection slice; name --sentences")
     text, task = stored_selection(source.path, data_dir)
     tokenizer = load_zoo_tokenizer(source.path)
-    ids = tokenize(tokenizer, text.sentences, load_zoo_config(source.path).max_tokens)
+    ids = tokenize(tokenizer, text, load_zoo_config(source.path).max_tokens)
     words = origin or selection_origin(task, len(ids))
     return ActivationStatistics.of(calibrate(source.executable(), ids, chip, words))
 

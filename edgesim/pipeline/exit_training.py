@@ -42,9 +42,7 @@ def exit_study(
     trained = None if weights_file is None else stage_runs.file_weights(folder, weights_file)
     data, base = build.load_task(recipe, data_dir), find_base(recipe.base, base_dir)
     tokenizer = load_tokenizer(base / "tokenizer.json")
-    texts = [
-        tokenize(tokenizer, t.sentences, recipe.task.max_tokens) for t in (data.selection, data.dev)
-    ]
+    texts = [tokenize(tokenizer, t, recipe.task.max_tokens) for t in (data.selection, data.dev)]
     assert data.train.labels is not None
     assert data.selection.labels is not None
     assert data.dev.labels is not None

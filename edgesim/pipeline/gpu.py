@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from edgesim.errors import InputError
 from edgesim.hw.spec import GpuSpec
 from edgesim.ir.interval import ZERO, Interval
+from edgesim.ir.proof import proof_words
 from edgesim.ir.result import SimResult
 from edgesim.pipeline.answers import accuracy, sentence_rows
 from edgesim.pipeline.run_input import RunInput, input_hashes
@@ -61,7 +62,8 @@ def simulate_gpu_chip(
         operating_points=(f"{chip.device}, {chosen}",),
         sources=run.sources, assumed=run.assumed, fitted=(),
         not_modelled=("area of the GPU", *run.not_modelled),
-        inputs=input_hashes(asked, chip, technology), notes=run.notes,
+        inputs=input_hashes(asked, chip, technology),
+        notes=(proof_words(asked.trace.proof), *asked.trace.notes, *run.notes),
     )  # fmt: skip
 
 

@@ -69,4 +69,4 @@ def _notes(asked: RunInput, chip: HostCpuSpec) -> tuple[str, ...]:
     ]
     if asked.trace.has_exits:
         lines.append("the forward pass computes every off-ramp, not the last one alone")
-    return tuple(lines)
+    return (*asked.trace.notes, *lines)

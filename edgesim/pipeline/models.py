@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.errors import InputError
+from edgesim.files import check_name
 from edgesim.ir.activation_statistics import FILE_NAME as ACTIVATION_STATISTICS
 from edgesim.ir.activation_statistics import ActivationStatistics
 from edgesim.ir.optrace import OpTrace
@@ -24,6 +25,8 @@ from edgesim.ir.trace_file import load_trace
 from edgesim.ir.workload import Workload
 from edgesim.numerics.formats import parse_format
 from edgesim.paths import zoo_path
+from edgesim.pipeline.lower import lower_model
+from edgesim.pipeline.proof import proved
 
 CONFIG = "config.json"
 TRACE = "trace.npz"
@@ -31,6 +34,9 @@ WORKLOAD = "dev_workload.npz"
 SELECTION = "selection_workload.npz"
 TOKENIZER = "tokenizer.json"
 EXPORTED = ".pt2"
+SENTENCE_TRANSFORMERS = "modules.json"
+HUGGING_FACE_SETTINGS = ("model_type", "architectures", "hidden_size", "dim", "vocab_size")
+"""Settings of transformers of which a zoo model's config.json has none at its top."""
 
 
 class ModelSource(Protocol):
@@ -81,7 +87,7 @@ class ModelFolder:
 
     def workload_path(self, arithmetic: str) -> Path:
         """Where answers in an arithmetic other than float32 are kept."""
-        return self.path / f"dev_workload_{arithmetic}.npz"
+        return self.path / check_name(f"dev_workload_{arithmetic}.npz")
 
     def selection(self) -> Workload | None:
         """The selection slice with the predictor fitted on it; None where it was not recorded."""
@@ -130,14 +136,13 @@ class ModelFolder:
 
     def _lowered(self, keep_output_projection: bool = False) -> OpTrace:
         from edgesim.compress.zoo_config import load_zoo_config
-        from edgesim.lowering import lower
 
         config = load_zoo_config(self.path)
         counts: NDArray[np.int64] | None = None
         if (self.path / TOKEN_COUNTS).is_file():
             counts = load_token_counts(self.path / TOKEN_COUNTS)
         weight_format = config.weight_format.number_format.name
-        return lower(
+        return lower_model(
             self.module(), name=self.name, weight_format=weight_format, token_counts=counts,
             keep_output_projection=keep_output_projection,
         )  # fmt: skip
@@ -177,7 +182,7 @@ class ModelFolder:
 
 @dataclass(frozen=True)
 class HuggingFaceFolder:
-    """A folder of `save_pretrained`: config.json, model.safetensors, perhaps tokenizer.json."""
+    """A folder of `save_pretrained`: config.json, weights, perhaps tokenizer.json."""
 
     path: Path
 
@@ -187,16 +192,20 @@ class HuggingFaceFolder:
         return self.path.resolve().name
 
     def module(self) -> Any:
-        """The encoder, with its classifier where it has one."""
+        """The encoder, with its classifier or language-model head where it has one."""
         from edgesim.lowering.hugging_face import load_hugging_face
 
-        return load_hugging_face(self.path)
+        return load_hugging_face(self.path).module
 
     def lower(self, keep_output_projection: bool = False) -> OpTrace:
-        """The trace of the stored weights, lowered now."""
-        from edgesim.lowering import lower
+        """The trace of the stored weights, lowered now, with notes on unused ones."""
+        from edgesim.lowering.hugging_face import load_hugging_face
 
-        return lower(self.module(), name=self.name, keep_output_projection=keep_output_projection)
+        loaded = load_hugging_face(self.path)
+        trace = lower_model(
+            loaded.module, name=self.name, keep_output_projection=keep_output_projection
+        )
+        return replace(trace, notes=loaded.notes)
 
     def trace(self, arithmetic: str = "float32") -> OpTrace:
         """The same: nothing is stored in the folder."""
@@ -242,7 +251,7 @@ class ExportedFile:
         """The trace of the exported program."""
         from edgesim.lowering.pt2 import lower_pt2
 
-        return lower_pt2(self.path, keep_output_projection=keep_output_projection)
+        return proved(lower_pt2(self.path, keep_output_projection=keep_output_projection))
 
     def trace(self, arithmetic: str = "float32") -> OpTrace:
         """The same: nothing is stored beside the program."""
@@ -293,12 +302,14 @@ def find_model(name: str | Path) -> ModelFolder:
 
 
 def _is_hugging_face(folder: Path) -> bool:
-    """Whether config.json states a model type, as `save_pretrained` writes it."""
+    """Whether config.json states what `save_pretrained` writes, and no zoo model does."""
+    if (folder / SENTENCE_TRANSFORMERS).is_file():
+        return True
     try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError):
         return False
-    return isinstance(config, dict) and "model_type" in config
+    return isinstance(config, dict) and not config.keys().isdisjoint(HUGGING_FACE_SETTINGS)
 
 
 def open_trace(
@@ -330,10 +341,3 @@ def module_of(target: str | Path) -> Any:
     if path.suffix != EXPORTED and (path.is_file() or path.suffix == ".npz"):
         return None
     return open_model(target).module()
-
-
-def lower_model(model: Any, example_inputs: Any = None, **options: Any) -> OpTrace:
-    """The trace of a torch module; see `edgesim.lowering.lower`."""
-    from edgesim.lowering import lower
-
-    return lower(model, example_inputs, **options)

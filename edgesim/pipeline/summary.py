@@ -14,6 +14,7 @@ from edgesim.hw.spec import AcceleratorSpec
 from edgesim.ir.interval import Interval
 from edgesim.ir.latency import OperatingPoint
 from edgesim.ir.plan import SegmentPlan
+from edgesim.ir.proof import proof_words
 from edgesim.ir.result import LayerBottleneck, RooflinePoint, SimResult
 from edgesim.ir.run import SimulationRun
 from edgesim.mapping.bounds import segment_bound
@@ -93,8 +94,8 @@ def accelerator_result(
         not_modelled=(*chip.not_modelled, *priced.not_modelled),
         inputs=input_hashes(asked, chip, technology),
         notes=(
-            *_notes(mapper, simulator, run), *_exit_notes(asked), *_answer_notes(asked),
-            *_pair_notes(simulator),
+            *asked.trace.notes, *_notes(mapper, simulator, run), *_exit_notes(asked),
+            *_answer_notes(asked), *_pair_notes(simulator),
             *wear_notes(chip, technology, simulator.plans, counts, len(latency_s)),
         ),
         time_parts_s=time_parts_s(run, simulator.plans),
@@ -146,7 +147,7 @@ def _answer_notes(asked: RunInput) -> tuple[str, ...]:
 
 def _notes(mapper: Mapper, simulator: Simulator, run: SimulationRun) -> tuple[str, ...]:
     trace, chip = mapper.trace, simulator.chip
-    notes = list(mapper.placement.notes)
+    notes = [proof_words(trace.proof), *mapper.placement.notes]
     formats = {tensor.number_format for tensor in trace.tensors.values()}
     if None in formats:
         notes.append(f"tensors without a number format are held in {chip.pu.number_format}")
@@ -247,7 +248,7 @@ def layer_bottlenecks(
 
 
 def _label_order(label: str) -> tuple[int, int]:
-    number = int(label.rsplit(" ", 1)[1]) if label[-1].isdigit() else 0
+    number = int(label.rsplit(" ", 1)[1]) if label[-1].isdecimal() else 0
     rank = {"embedding": 0, CHANGE: 2, "epilogue": 3}.get(label, 1)
     return (rank, number * 2 + label.startswith("off-ramp"))
 

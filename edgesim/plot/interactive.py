@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -147,10 +148,10 @@ def _linked(
 
 
 def _table(bokeh: Any, source: Any, columns: Sequence[Column]) -> Any:
-    """Every row; a click on a header sorts."""
+    """Every row; a click on a header sorts. Bokeh takes titles for HTML, cells for text."""
     made = [
         bokeh.TableColumn(
-            field=column.name, title=column.title,
+            field=column.name, title=escape(column.title),
             width=LABEL_WIDTH if column.name in ("label", "reason")
             else max(CELL_WIDTH, LETTER_WIDTH * len(column.title)),
             formatter=bokeh.NumberFormatter(format="0[.]000", nan_format="–")

@@ -24,8 +24,10 @@ def check_replaceable(folder: Path) -> None:
         return
     if not folder.is_dir():
         raise InputError(f"{folder}: is a file; name a folder for the report")
-    present = sorted(entry.name for entry in folder.iterdir())
-    foreign = [name for name in present if name not in _files_of_report(folder)]
+    known = _files_of_report(folder)
+    foreign = sorted(
+        entry.name for entry in folder.iterdir() if entry.name not in known or entry.is_dir()
+    )
     if foreign:
         shown = ", ".join(foreign[:4]) + (", …" if len(foreign) > 4 else "")
         raise InputError(
@@ -76,7 +78,7 @@ def _exchange(new: Path, folder: Path, old: Path) -> None:
 def _files_of_report(folder: Path) -> frozenset[str]:
     """Names that the report in a folder says it wrote; empty where there is no report."""
     try:
-        record = json.loads((folder / REPORT_JSON).read_text(encoding="utf-8"))
+        record = json.loads((folder / REPORT_JSON).read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError):
         return frozenset()
     if not isinstance(record, dict) or record.get("kind") != REPORT_KIND:

@@ -11,6 +11,7 @@ from typing import Any
 
 from edgesim.errors import InputError
 from edgesim.ir.result import SimResult
+from edgesim.markdown import inert
 from edgesim.report.compare import Comparison, comparison_rows
 from edgesim.report.crossover import QUESTION, ChipAgainstBaseline, crossover_section
 from edgesim.report.folder import REPORT_JSON, REPORT_KIND, whole_folder
@@ -28,6 +29,7 @@ from edgesim.report.table import markdown_list, markdown_table
 
 SCHEMA_VERSION = 1
 REPORT_MARKDOWN = "report.md"
+PICTURES = "## Pictures"
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def read_report(folder: Path) -> tuple[SimResult, ...]:
     """The results in a report folder, value for value; InputError for anything else."""
     path = Path(folder) / REPORT_JSON
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError):
         raise InputError(f"{path}: no readable report; name a folder of `write_report`") from None
     if not isinstance(record, dict) or record.get("kind") != REPORT_KIND:
@@ -128,7 +130,23 @@ def report_markdown(
     reproduce: Sequence[str],
 ) -> str:  # fmt: skip
     """The text of report.md; every section is always there, `none` where it is empty."""
-    results, labels = comparison.results, comparison.labels
+    figures = [f"![{one.caption}]({one.file})\n\n*{one.caption}*" for one in pictures]
+    blocks = [
+        *blocks_before(comparison, title, sections, against_gpu, gpu), PICTURES, *figures,
+        *blocks_behind(comparison, reproduce),
+    ]  # fmt: skip
+    return "\n\n".join(blocks) + "\n"
+
+
+def blocks_before(
+    comparison: Comparison, title: str, sections: Sequence[Section],
+    against_gpu: Sequence[ChipAgainstBaseline], gpu: str,
+) -> list[str]:  # fmt: skip
+    """Markdown blocks of a report ahead of its pictures.
+
+    Names, notes and sections come from files of others: links and pictures in them stay text.
+    """
+    results = comparison.results
     header, rows = comparison_rows(results)
     blocks = [
         f"# {title}", header_line(results),
@@ -138,26 +156,34 @@ def report_markdown(
         markdown_list(comparison.lines()), "**Read with**", markdown_list(comparison.caveats),
         *(text for one in sections for text in (f"## {one.heading}", one.body)),
         f"## {QUESTION}", crossover_section(against_gpu, gpu),
-        "## Pictures", *(f"![{one.caption}]({one.file})\n\n*{one.caption}*" for one in pictures),
+    ]  # fmt: skip
+    return [inert(block) for block in blocks]
+
+
+def blocks_behind(comparison: Comparison, reproduce: Sequence[str]) -> list[str]:
+    """Markdown blocks of a report behind its pictures; links and pictures in them stay text."""
+    results, labels = comparison.results, comparison.labels
+    blocks = [
         "## What limits each layer", bottleneck_section(results, labels),
         "## Breakdown", breakdown_section(results, labels),
         "## Area, storage and mapping", storage_section(results, labels),
         "## Schedules of the special function unit", schedule_section(results, labels),
+        *_honesty_blocks(comparison),
     ]  # fmt: skip
-    return "\n\n".join([*blocks, *_honesty_blocks(comparison, reproduce)]) + "\n"
-
-
-def _honesty_blocks(comparison: Comparison, reproduce: Sequence[str]) -> list[str]:
-    """What the figures rest on: assumed, fitted, not modelled, sources, inputs, commands."""
-    results, labels = comparison.results, comparison.labels
     commands = "\n".join(["```", *reproduce, "```"]) if reproduce else "none recorded"
+    return [inert(block) for block in blocks] + [commands]
+
+
+def _honesty_blocks(comparison: Comparison) -> list[str]:
+    """What the figures rest on: assumed, fitted, not modelled, sources, inputs, version."""
+    results, labels = comparison.results, comparison.labels
     return [
         "## Assumed", markdown_list(by_line(results, labels, lambda one: one.assumed)),
         "## Fitted", markdown_list(by_line(results, labels, lambda one: one.fitted)),
         "## Not modelled", markdown_list(by_line(results, labels, lambda one: one.not_modelled)),
         "## Sources", sources_section(results),
         "## Inputs", inputs_section(results, labels),
-        "## How to reproduce", f"edgesim {_version()}", commands,
+        "## How to reproduce", f"edgesim {_version()}",
     ]  # fmt: skip
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -30,7 +29,8 @@ for (const table of document.querySelectorAll("table"))
   }));
 """
 _POLICY = "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:; font-src data:"  # noqa: E501
-_PICTURE = re.compile(r"!\[([^\]]*)\]\(([^)\s]+\.png)\)")
+_TEXT_RULES = ("image", "link", "autolink", "reference", "html_block", "html_inline")
+"""Rules of Markdown that stay off: what they would make of names and notes is shown as text."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,20 @@ class Linked:
     layout: Any
 
 
-def html_page(title: str, parts: Sequence[str | Linked], folder: Path | None = None) -> str:
-    """The page of parts in order: Markdown, whose PNG files lie in `folder`, or linked plots.
+@dataclass(frozen=True)
+class Drawn:
+    """A PNG file that this report drew, and its caption."""
 
-    Its content policy forbids every request. Raises InputError without Bokeh and markdown-it-py.
+    path: Path
+    caption: str
+
+
+def html_page(title: str, parts: Sequence[str | Linked | Drawn]) -> str:
+    """The page of parts in order: Markdown, linked plots, and pictures that this report drew.
+
+    Markdown makes no pictures and no links: a name or a note must not bring a file of this
+    machine into a page that is sent to others. The page's content policy forbids every request.
+    Raises InputError without Bokeh and markdown-it-py.
     """
     try:
         from bokeh.embed import components
@@ -53,12 +63,16 @@ def html_page(title: str, parts: Sequence[str | Linked], folder: Path | None = N
         raise InputError(
             "an HTML report needs Bokeh and markdown-it-py; pip install 'edgesim[report]'"
         ) from None
-    render = MarkdownIt("commonmark", {"html": False}).enable("table").render
+    render = MarkdownIt("commonmark").enable("table").disable(_TEXT_RULES).render
     plots = [part.layout for part in parts if isinstance(part, Linked)]
     script, places = components(tuple(plots)) if plots else ("", ())
     left = iter(places)
     body = "\n".join(
-        next(left) if isinstance(part, Linked) else render(_embedded(part, folder))
+        next(left)
+        if isinstance(part, Linked)
+        else _figure(part)
+        if isinstance(part, Drawn)
+        else render(part)
         for part in parts
     )
     names = ["bokeh", "bokeh-widgets", "bokeh-tables"] if plots else []
@@ -71,13 +85,7 @@ def html_page(title: str, parts: Sequence[str | Linked], folder: Path | None = N
     )
 
 
-def _embedded(markdown: str, folder: Path | None) -> str:
-    """The text with its PNG files as data."""
-    if folder is None:
-        return markdown
-
-    def data(match: re.Match[str]) -> str:
-        encoded = base64.b64encode((folder / match[2]).read_bytes()).decode()
-        return f"![{match[1]}](data:image/png;base64,{encoded})"
-
-    return _PICTURE.sub(data, markdown)
+def _figure(drawn: Drawn) -> str:
+    """The picture as data, and its caption."""
+    data, words = base64.b64encode(drawn.path.read_bytes()).decode(), escape(drawn.caption)
+    return f'<p><img src="data:image/png;base64,{data}" alt="{words}"></p>\n<p><em>{words}</em></p>'

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgesim.ir.result import SimResult
+from edgesim.markdown import inert
 from edgesim.report.compare import compare
-from edgesim.report.markdown import Picture, report_markdown
-from edgesim.report.page import Linked, html_page
+from edgesim.report.markdown import PICTURES, blocks_before, blocks_behind
+from edgesim.report.page import Drawn, Linked, html_page
 
-SENTENCES = "Sentences"
+SENTENCES = "## Sentences"
 
 
 def run_page(results: Sequence[SimResult], title: str, reproduce: Sequence[str] = ()) -> str:
@@ -23,16 +24,13 @@ def run_page(results: Sequence[SimResult], title: str, reproduce: Sequence[str] 
     from edgesim.plot.interactive import linked_sentences
 
     comparison = compare(results, baseline=len(results) - 1)
+    parts: list[str | Linked | Drawn] = [*blocks_before(comparison, title, (), (), "the GPU")]
+    parts.append(SENTENCES)
+    for label, result in zip(comparison.labels, results, strict=True):
+        if len(results) > 1:
+            parts.append(inert(f"### {label}"))
+        parts.append(Linked(linked_sentences(result)))
     with tempfile.TemporaryDirectory(prefix="edgesim-page-") as folder:
-        pictures = [
-            Picture(path.name, caption)
-            for path, caption in save_pictures(Path(folder), results, comparison.labels)
-        ]
-        text = report_markdown(comparison, title, (), pictures, (), "the GPU", reproduce)
-        head, mark, rest = text.partition("## Pictures")
-        parts: list[str | Linked] = [head, f"## {SENTENCES}"]
-        for label, result in zip(comparison.labels, results, strict=True):
-            if len(results) > 1:
-                parts.append(f"### {label}")
-            parts.append(Linked(linked_sentences(result)))
-        return html_page(title, [*parts, mark + rest], Path(folder))
+        drawn = save_pictures(Path(folder), results, comparison.labels)
+        parts += [PICTURES, *(Drawn(path, caption) for path, caption in drawn)]
+        return html_page(title, [*parts, *blocks_behind(comparison, reproduce)])

@@ -55,7 +55,7 @@ def _names(layers: list[str]) -> str:
     runs: dict[str, list[int]] = {}
     for name in layers:
         kind, _, number = name.rpartition(" ")
-        if number.isdigit():
+        if number.isdecimal():
             runs.setdefault(kind, []).append(int(number))
         else:
             words.append(name)

@@ -12,7 +12,7 @@ import pandas as pd
 from edgesim.ir.quantity import digits_text
 from edgesim.plot.front import front_picture, scaled_axis
 from edgesim.plot.interactive import linked_front
-from edgesim.report.page import Linked, html_page
+from edgesim.report.page import Drawn, Linked, html_page
 from edgesim.report.table import markdown_table
 from edgesim.sweeps.front import Front
 from edgesim.sweeps.outcome import SweepResult
@@ -35,16 +35,17 @@ def sweep_page(
     with tempfile.TemporaryDirectory(prefix="edgesim-page-") as folder:
         front_picture(front.frame, minimize, maximize, Path(folder) / "front.png")
         everything = _marked(result.frame, front)
-        parts: list[str | Linked] = [
+        parts: list[str | Linked | Drawn] = [
             f"# {title}\n\n{_counts(result)}\n\n## The front\n\n{_knee(front)}",
             Linked(linked_front(everything, front.objectives, result.axes)),
             "A click on a header sorts the table, a click on a row marks its point. Dominated "
-            "points are grey, the knee has a ring.\n\n![Front with names](front.png)",
+            "points are grey, the knee has a ring.",
+            Drawn(Path(folder) / "front.png", "Front with names"),
             f"## Members\n\n{_members(front)}",
             f"## What each axis does\n\n{_sensitivity(front)}",
             f"## Points without figures\n\n{_reasons(result)}",
         ]
-        return html_page(title, parts, Path(folder))
+        return html_page(title, parts)
 
 
 def _marked(frame: pd.DataFrame, front: Front) -> pd.DataFrame:

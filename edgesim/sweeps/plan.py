@@ -126,7 +126,7 @@ def make_sources(
 
 def _without_places(text: str) -> str:
     """A chip's faults in one line."""
-    return "; ".join(line for line in text.splitlines() if line)
+    return "; ".join(line for line in text.split("\n") if line)
 
 
 _text = json.JSONEncoder(sort_keys=True, default=str).encode

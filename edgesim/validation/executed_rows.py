@@ -105,6 +105,6 @@ class Vectors:
         mine = [
             name
             for name in self.columns
-            if name.startswith(prefix) and name.removeprefix(prefix).split("(")[0].isdigit()
+            if name.startswith(prefix) and name.removeprefix(prefix).split("(")[0].isdecimal()
         ]
         return np.stack([self.whole(name) for name in mine], axis=1)

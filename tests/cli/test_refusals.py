@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from edgesim.cli import main
+from edgesim.paths import zoo_path
 
 MODEL = "minilm-sst2-ee"
 
@@ -33,3 +36,20 @@ def test_one_line_says_what_to_change(
     output, error = capsys.readouterr()
     assert words in error
     assert (error.count("\n"), output) == (1, "")
+
+
+@pytest.mark.parametrize("name", ["../../x", "/tmp/x", "..", "a\\b", ".x", "con", "x" * 300])
+def test_a_recipe_whose_name_leads_elsewhere_is_refused_and_writes_nothing(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = yaml.safe_load((zoo_path(MODEL) / "recipe.yaml").read_text(encoding="utf-8"))
+    inner = tmp_path / "a" / "b"
+    inner.mkdir(parents=True)
+    (inner / "r.yaml").write_text(yaml.safe_dump(recipe | {"name": name}))
+    monkeypatch.chdir(inner)
+    for more in (["--data", "."], ["--smoke", "-o", "out"]):
+        assert main(["compress", "r.yaml", *more]) == 2
+        output, error = capsys.readouterr()
+        assert re.match(r"edgesim: r\.yaml:\d+: name: .* cannot name a file or folder", error)
+        assert (error.count("\n"), output) == (1, "")
+    assert {path.name for path in tmp_path.rglob("*")} == {"a", "b", "r.yaml"}

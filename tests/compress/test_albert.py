@@ -18,7 +18,7 @@ from edgesim.compress.smoke import smoke_text, tiny_tokenizer, write_tiny_base
 from edgesim.compress.steps import Albert
 from edgesim.compress.zoo import load_zoo_model, save_zoo_model
 from edgesim.errors import InputError
-from edgesim.lowering import lower
+from edgesim.pipeline.lower import lower_model as lower
 from tests.compress.toy_models import SIZES, rounded, toy_model, toy_recipe
 
 IDS = torch.arange(4, 15).reshape(1, -1)

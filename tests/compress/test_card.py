@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from edgesim.compress.card import dev_lines, matthews_lines, ramp_lines
+from edgesim.compress.assessment import load_evaluation
+from edgesim.compress.card import card_text, dev_lines, matthews_lines, ramp_lines
+from edgesim.compress.recipe import load_recipe
+from edgesim.compress.zoo_config import load_zoo_config
+from edgesim.paths import zoo_path
 
 
 def figures(*right: int) -> dict[str, object]:
@@ -40,3 +44,12 @@ def test_a_task_without_it_has_no_such_lines() -> None:
     exit_point = {"threshold_nats": 0.2, "accuracy": point, "average_exit_layer": 1.0}
     dev = {**figures(80), "exits": {"1": exit_point}, "exit_table": []}
     assert "Matthews" not in "".join(dev_lines(dev))
+
+
+def test_notes_of_a_recipe_stay_text_in_its_card() -> None:
+    folder = zoo_path("minilm-sst2-ee")
+    recipe = load_recipe(folder / "recipe.yaml")
+    noted = recipe.model_copy(update={"notes": "![x](/path/secret.png) <script>a</script> [b][c]"})
+    text = card_text(noted, load_zoo_config(folder), load_evaluation(folder))
+    assert r"- ![x]\(/path/secret.png) &lt;script>a&lt;/script> [b]\[c]" in text
+    assert "](" not in text

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
+from edgesim.compress.assessment import read_predictions
 from edgesim.compress.evaluate import (
     accuracy_by_ramp,
     choose_threshold,
@@ -158,3 +159,13 @@ def test_mismatched_rows_are_refused() -> None:
         accuracy_by_ramp(np.zeros((2, 3, 2), dtype=np.float32), np.zeros(3, dtype=np.int64))
     with pytest.raises(InputError, match="paired comparison"):
         paired_difference(np.zeros(3, dtype=bool), np.zeros(4, dtype=bool))
+
+
+def test_stored_answers_are_labels_or_one_error() -> None:
+    assert read_predictions({}) is None
+    answers = read_predictions({"dense_dev_predictions": "1 0 1"})
+    assert answers is not None
+    assert answers.tolist() == [1, 0, 1]
+    for wrong in ("1 ² 0", "1  0", "-1", "9" * 40, 3.5):
+        with pytest.raises(InputError, match="dense_dev_predictions holds other than labels"):
+            read_predictions({"dense_dev_predictions": wrong})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -157,3 +158,50 @@ def test_matthews_correlation_is_a_measure_of_two_labels(tmp_path: Path) -> None
     content["task"] |= {"num_labels": 3}
     with pytest.raises(InputError, match="metric matthews is one of two labels, num_labels 3"):
         load_recipe(write(tmp_path / "r.yaml", content))
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "words"),
+    [
+        (("name",), "../../x", r"r\.yaml:\d+: name: '../../x' cannot name .* holds '/'"),
+        (("name",), "/etc/x", r"r\.yaml:\d+: name: .* holds '/'"),
+        (("name",), "..", r"r\.yaml:\d+: name: .* begins with a dot"),
+        (("name",), "a" * 300, r"r\.yaml:\d+: name: .* longer than 128 bytes"),
+        (("name",), "nul", r"r\.yaml:\d+: name: .* a device on Windows"),
+        (("task", "name"), "../secret", r"r\.yaml:\d+: task\.name: .* holds '/'"),
+        (("stages", 1, "name"), "../x", r"r\.yaml:\d+: stages\.1\.name: .* holds '/'"),
+        (("stages", 1, "name"), "a\0b", r"r\.yaml:\d+: stages\.1\.name: .* U\+0000"),
+        (("base", "hf_id"), "../../x", r"r\.yaml:\d+: base\.hf_id: .* holds '/'"),
+        (("base", "hf_id"), "a/..", r"r\.yaml:\d+: base\.hf_id: .* begins with a dot"),
+        (("base", "package"), "os.path", r"r\.yaml:\d+: base\.package: 'os\.path' is no name"),
+        (("base", "package"), "", r"r\.yaml:\d+: base\.package: '' is no name"),
+    ],
+)  # fmt: skip
+def test_a_name_that_leads_out_of_its_folder_is_refused_by_line(
+    tmp_path: Path, place: tuple[str | int, ...], name: str, words: str
+) -> None:
+    content: Any = toy_recipe()
+    part = content
+    for key in place[:-1]:
+        part = part[key]
+    part[place[-1]] = name
+    path = write(tmp_path / "r.yaml", content)
+    with pytest.raises(InputError, match=words) as caught:
+        load_recipe(path)
+    assert "\n" not in str(caught.value)
+    line = int(str(caught.value).split(":")[1])
+    assert f"{place[-1]}:" in path.read_text().splitlines()[line - 1]
+
+
+def test_an_id_that_the_hub_cannot_have_is_one_error(tmp_path: Path) -> None:
+    source = BaseModelSource(hf_id="nobody/a--b", sha256="0" * 64)
+    with pytest.raises(InputError, match=r"base\.hf_id 'nobody/a--b'"):
+        find_base(source)
+
+
+def test_tables_may_lie_in_another_folder_because_their_file_is_a_path() -> None:
+    recipe = load_recipe(zoo_path("minilm-cola-edgebert") / "recipe.yaml")
+    tables = recipe.stages[1].embeddings
+    assert tables is not None
+    assert tables.file is not None
+    assert Path(tables.file).resolve().parent == zoo_path("minilm-sst2-ee").parent / "shared"

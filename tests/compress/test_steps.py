@@ -14,6 +14,7 @@ from edgesim.compress import checkpoint, training
 from edgesim.compress.attention_span import HardSpan, spans
 from edgesim.compress.components import PruneComponent
 from edgesim.compress.losses import hidden_loss, matched_layers
+from edgesim.compress.progress import Progress
 from edgesim.compress.recipe import Stage
 from edgesim.compress.rounding import attach_rounding, detach_rounding
 from edgesim.compress.training import StageRun
@@ -275,3 +276,13 @@ def test_a_full_disk_keeps_the_previous_checkpoint(
     assert "\n" not in str(caught.value)
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["c.safetensors"]
+
+
+def test_a_resumed_table_keeps_its_lines_and_a_damaged_one_is_named_by_line(tmp_path: Path) -> None:
+    table = tmp_path / "s.progress.tsv"
+    table.write_bytes(b"step\tloss\r\n20\t0.5\r\n40\t0.4\r\n60\t0.3\r\n")
+    Progress(table, "s", 100, step=40).close()
+    assert [line.split("\t")[0] for line in table.read_text().splitlines()] == ["step", "20", "40"]
+    table.write_text("step\tloss\n\n²\t0.5\n")
+    with pytest.raises(InputError, match=r"s\.progress\.tsv:3: does not begin with a step"):
+        Progress(table, "s", 100, step=40)

@@ -46,6 +46,44 @@ def test_a_first_line_that_is_no_row_of_cola_is_taken_for_a_header(tmp_path: Pat
         read_tsv(write(tmp_path / "t.tsv", "index\tsentence1\tsentence2\tlabel\n0\ta\tb\t1\n"))
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("inner", ["\r", "\v", "\f", "\x1c", "\x1d", "\x1e", "\x85", "\u2028"])
+def test_a_sentence_goes_on_behind_what_python_takes_for_a_line_end(
+    tmp_path: Path, inner: str, end: str
+) -> None:
+    lines = ["sentence\tlabel", f"a fine{inner}film\t1", "", "bad one\t0", ""]
+    text = read_tsv(write(tmp_path / "t.tsv", end.join(lines)))
+    assert text.sentences == (f"a fine{inner}film", "bad one")
+    assert text.labels is not None
+    assert text.labels.tolist() == [1, 0]
+    assert text.places == (f"{tmp_path}/t.tsv:2", f"{tmp_path}/t.tsv:4")
+
+
+def test_a_byte_order_mark_and_spaces_around_a_label_are_no_part_of_the_text(
+    tmp_path: Path,
+) -> None:
+    text = read_tsv(write(tmp_path / "t.tsv", "\ufeffsentence\tlabel\r\ngood film\t 1 \r\n"))
+    assert text.sentences == ("good film",)
+    assert text.labels is not None
+    assert text.labels.tolist() == [1]
+
+
+def test_a_sentence_may_be_longer_than_a_field_of_the_csv_module(tmp_path: Path) -> None:
+    long = "film " * 40_000
+    text = read_tsv(write(tmp_path / "t.tsv", f"sentence\n{long}\n"))
+    assert text.sentences == (long.strip(),)
+    with pytest.raises(InputError, match=r"t\.tsv:2: the sentence has 40002 tokens, the model"):
+        tokenize(tiny_tokenizer(), text, 128)
+
+
+def test_a_label_that_the_model_lacks_is_named_by_line(tmp_path: Path) -> None:
+    text = read_tsv(write(tmp_path / "t.tsv", "sentence\tlabel\n\na\t1\nb\t2\n"))
+    with pytest.raises(InputError, match=r"t\.tsv:4: the sentence has label 2, .* 0 to 1"):
+        text.check_labels(2, "t")
+    with pytest.raises(InputError, match=r"t\.tsv:4: "):
+        text.take([1]).check_labels(2, "t")
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
@@ -73,14 +111,32 @@ def test_a_malformed_row_of_cola_is_refused_by_line(
         ("sentence\tlabel\ngood\n", r"t\.tsv:2: 1 columns, the header has 2"),
         ("sentence\tlabel\ngood\tyes\n", r"t\.tsv:2: label 'yes'"),
         ("sentence\tlabel\ngood\t-1\n", r"t\.tsv:2: label '-1'"),
-        (b"sentence\n\xff\xfe\n", "not UTF-8"),
+        *(
+            (f"sentence\tlabel\n\ngood\t{label}\n", r"t\.tsv:3: label .* is not 0, 1, …")
+            for label in (
+                "²",
+                "٣",
+                "１",
+                "1.0",
+                "+1",
+                "1_0",
+                "1\u2003",
+                "10" * 20,
+                "9" * 5000,
+            )
+        ),
+        ("sentence\rgood film\r", r"t\.tsv:1: lines end with LF or CRLF, not CR; the header"),
+        ("sentence\ngood\ng\0d\n", r"t\.tsv:3: holds a NUL character"),
+        (b"sentence\n\xff\xfe\n", r"t\.tsv:2: not UTF-8"),
     ],
 )
 def test_a_malformed_file_is_refused_by_line(
     tmp_path: Path, content: str | bytes, message: str
 ) -> None:
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=message) as caught:
         read_tsv(write(tmp_path / "t.tsv", content))
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 300
 
 
 def test_a_missing_file_says_what_is_expected(tmp_path: Path) -> None:

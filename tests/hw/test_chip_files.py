@@ -258,7 +258,7 @@ def test_files_that_are_no_chip_give_an_error_of_one_kind(tmp_path: Path, text: 
 def test_bytes_that_are_no_text_give_an_error_too(tmp_path: Path) -> None:
     path = tmp_path / "odd.yaml"
     path.write_bytes(b"\xff\xfe\x00name")
-    with pytest.raises(ChipError, match="no UTF-8 text"):
+    with pytest.raises(ChipError, match=":1: not UTF-8 text"):
         load_chip(path)
 
 

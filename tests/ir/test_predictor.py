@@ -79,13 +79,38 @@ def test_a_table_of_another_depth_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "0.1,a\n", "0.2,0.1\n0.1,0.1\n", "0.1,-0.1\n", "0.1,nan\n", "0,1\n1,2,3\n"]
+    ("text", "words"),
+    [
+        ("", ": holds no rows"),
+        ("0.1,a\n", ":1: no table of comma-separated numbers: got 'a'"),
+        ("0.2,0.1\n0.1,0.1\n", ": predictor table: layer-1 entropies must rise"),
+        ("0.1,-0.1\n", ": predictor table: forecast entropies must be at least 0"),
+        ("0.1,0.1\r\n\r\n0.2,nan\r\n", ":3: .*got 'nan'"),
+        ("0,1\n1,2,3\n", ":2: 3 numbers, the first row has 2"),
+        ("0.1,²\n", ":1: .*got '²'"),
+        ("0.1,٣\n", ":1: .*got '٣'"),
+        ("0.1,1_0\n", ":1: .*got '1_0'"),
+        ("0.1,0.1\u20280.2,0.1\n", r":1: .*got '0.1\\u20280.2'"),
+        ("0.1,0.1\f0.2,0.1\n", r":1: .*got '0.1\\x0c0.2'"),
+        ("0.1,0.1\r0.2,0.1\n", r":1: .*got '0.1\\r0.2'"),
+        ("0.1,0.1\0\n", ":1: holds a NUL character"),
+    ],
 )
-def test_a_damaged_table_is_one_error(tmp_path: Path, text: str) -> None:
+def test_a_damaged_table_is_one_error(tmp_path: Path, text: str, words: str) -> None:
     path = tmp_path / "t.csv"
-    path.write_text(text)
-    with pytest.raises(InputError):
+    path.write_bytes(text.encode())
+    with pytest.raises(InputError, match=r"t\.csv" + words) as caught:
         ExitPredictor.from_csv(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_table_saved_on_windows_is_the_same_table(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(b"0.1,0.3\n0.2,0.4\n")
+    plain = ExitPredictor.from_csv(path)
+    path.write_bytes("\ufeff0.1,0.3\r\n0.2,0.4\r\n".encode())
+    assert np.array_equal(ExitPredictor.from_csv(path).forecasts, plain.forecasts)
+    assert np.array_equal(plain.forecasts, [[0.3], [0.4]])
 
 
 @needs_entropies

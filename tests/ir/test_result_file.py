@@ -69,7 +69,7 @@ def test_a_truncated_or_foreign_file_is_refused(tmp_path: Path, content: str) ->
 
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "r.json").write_bytes(b"\xff\xfe\x00\x80")
-    with pytest.raises(InputError, match="no UTF-8 text"):
+    with pytest.raises(InputError, match=":1: not UTF-8 text"):
         SimResult.load(tmp_path / "r.json")
 
 

@@ -18,7 +18,7 @@ from edgesim.ir.ops import OP_KINDS, AttentionScores, Embedding, Host, MatMul
 from edgesim.ir.optrace import SCHEMA_VERSION, Layer, OpTrace, Tensor
 from edgesim.ir.size import SEQUENCE, Size
 from edgesim.ir.storage import write_npz
-from edgesim.ir.trace_file import load_trace, save_trace, trace_content
+from edgesim.ir.trace_file import load_trace, save_trace, trace_content, trace_hash
 
 
 def hand_made() -> OpTrace:
@@ -69,6 +69,13 @@ def test_a_trace_comes_back_as_it_was(tmp_path: Path) -> None:
     assert loaded.weight_mask("table").all()
     assert loaded.values is None
     assert loaded.macs(4) == 3 * 4 * 4 + 4 * 3 * 2
+
+
+def test_notes_come_back_and_are_no_part_of_the_content(tmp_path: Path) -> None:
+    noted = replace(hand_made(), notes=("the pooler is left out", "weights are bfloat16"))
+    save_trace(noted, tmp_path / "t.npz")
+    assert load_trace(tmp_path / "t.npz").notes == noted.notes
+    assert trace_hash(noted) == trace_hash(hand_made())
 
 
 def test_nothing_is_left_half_written(tmp_path: Path) -> None:

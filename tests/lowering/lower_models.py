@@ -21,7 +21,7 @@ from transformers import (
 
 from edgesim.compress.multi_exit import MultiExitClassifier
 from edgesim.ir.optrace import OpTrace
-from edgesim.lowering import lower
+from edgesim.pipeline.lower import lower_model as lower
 
 VOCABULARY, HIDDEN, FEED_FORWARD, HEADS, LAYERS, LONGEST = 50, 24, 40, 3, 2, 48
 SIZES = {

@@ -20,8 +20,9 @@ from torch import nn
 
 from edgesim.errors import InputError
 from edgesim.functional.float32 import execute
-from edgesim.lowering import lower
-from edgesim.lowering.pt2 import lower_pt2
+from edgesim.ir.optrace import OpTrace
+from edgesim.pipeline.lower import lower_model as lower
+from edgesim.pipeline.models import ExportedFile
 
 NAMES = ("bert classifier", "multi-exit albert, mean")
 CONFIG = "data/weights/model_weights_config.json"
@@ -35,6 +36,10 @@ def export(model: nn.Module, path: Path, dynamic: dict[int, Any] | None) -> Path
     )
     torch.export.save(program, path)
     return path
+
+
+def lowered_file(path: Path) -> OpTrace:
+    return ExportedFile(path).lower()
 
 
 def length() -> Any:
@@ -73,7 +78,7 @@ def edit(record: str, change: Callable[[Any], None]) -> Callable[[dict[str, byte
 @pytest.mark.parametrize("name", NAMES)
 def test_an_exported_file_gives_the_trace_of_its_module(name: str, tmp_path: Path) -> None:
     model, trace = built_and_lowered(name)
-    found = lower_pt2(export(model, tmp_path / "m.pt2", {1: length()}))
+    found = lowered_file(export(model, tmp_path / "m.pt2", {1: length()}))
     assert list(found.all_ops()) == list(trace.all_ops())
     assert dict(found.tensors) == dict(trace.tensors)
     assert (found.name, found.model_class) == ("m", trace.model_class)
@@ -90,14 +95,14 @@ def test_an_exported_encoder_keeps_its_input_tensor(tmp_path: Path) -> None:
     given = (torch.zeros(8, 1, HIDDEN),)
     program = torch.export.export(model, given, dynamic_shapes=({0: length()},))
     torch.export.save(program, tmp_path / "e.pt2")
-    found = lower_pt2(tmp_path / "e.pt2")
+    found = lowered_file(tmp_path / "e.pt2")
     assert list(found.all_ops()) == list(lower(model).all_ops())
 
 
 def test_a_static_length_and_a_dynamic_batch_say_how_to_export(tmp_path: Path) -> None:
     model, _ = built_and_lowered("distilbert")
     with pytest.raises(InputError, match=r"static shape .*Dim"):
-        lower_pt2(export(model, tmp_path / "s.pt2", None))
+        lowered_file(export(model, tmp_path / "s.pt2", None))
     ids = torch.zeros((3, 8), dtype=torch.long)
     batch = torch.export.Dim("B", min=2, max=9)
     program = torch.export.export(
@@ -105,7 +110,7 @@ def test_a_static_length_and_a_dynamic_batch_say_how_to_export(tmp_path: Path) -
     )
     torch.export.save(program, tmp_path / "b.pt2")
     with pytest.raises(InputError, match=r"shape \(\?, \?\).*batch 1"):
-        lower_pt2(tmp_path / "b.pt2")
+        lowered_file(tmp_path / "b.pt2")
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04" + bytes(64)])
@@ -113,7 +118,7 @@ def test_a_file_that_is_no_archive_is_one_line(content: bytes, tmp_path: Path) -
     path = tmp_path / "x.pt2"
     path.write_bytes(content)
     with pytest.raises(InputError, match="no archive") as caught:
-        lower_pt2(path)
+        lowered_file(path)
     assert "\n" not in str(caught.value)
 
 
@@ -121,11 +126,11 @@ def test_a_cut_or_foreign_archive_is_refused(saved: Path, tmp_path: Path) -> Non
     cut = tmp_path / "cut.pt2"
     cut.write_bytes(saved.read_bytes()[:-2000])
     with pytest.raises(InputError, match="no archive"):
-        lower_pt2(cut)
+        lowered_file(cut)
     foreign = tmp_path / "foreign.pt2"
     torch.save({"weight": torch.zeros(3)}, foreign)
     with pytest.raises(InputError, match=r"foreign\.pt2"):
-        lower_pt2(foreign)
+        lowered_file(foreign)
 
 
 class Trap:
@@ -148,7 +153,7 @@ def test_a_trap_among_the_example_inputs_does_not_spring(saved: Path, tmp_path: 
 
     path = rewritten(saved, tmp_path / "t.pt2", change)
     with pytest.raises(InputError, match=r"refused.*example inputs"):
-        lower_pt2(path)
+        lowered_file(path)
     assert not sprung.exists()
     with contextlib.suppress(Exception):
         torch.export.load(path)
@@ -199,9 +204,9 @@ def test_whatever_could_run_code_is_refused(
 ) -> None:
     path = rewritten(saved, tmp_path / "c.pt2", change)
     with pytest.raises(InputError, match=f"refused, since loading it could run code.*{words}"):
-        lower_pt2(path)
+        lowered_file(path)
 
 
 def test_an_archive_that_was_only_packed_anew_is_read(saved: Path, tmp_path: Path) -> None:
     path = rewritten(saved, tmp_path / "same.pt2", lambda records: None)
-    assert lower_pt2(path).num_layers == 2
+    assert lowered_file(path).num_layers == 2

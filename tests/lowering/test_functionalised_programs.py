@@ -16,13 +16,17 @@ from transformers import BertModel
 from edgesim.errors import LoweringError
 from edgesim.functional.float32 import execute
 from edgesim.ir.optrace import OpTrace
-from edgesim.lowering import lower
 from edgesim.lowering.example import read_example
 from edgesim.lowering.export import export_model
 from edgesim.lowering.functionalise import functionalised
-from edgesim.lowering.pt2 import lower_pt2
+from edgesim.pipeline.lower import lower_model as lower
+from edgesim.pipeline.models import ExportedFile
 
 Forward = Callable[["Model", Tensor], Tensor]
+
+
+def lowered_file(path: Path) -> OpTrace:
+    return ExportedFile(path).lower()
 
 
 class Model(nn.Module):
@@ -193,7 +197,7 @@ def test_an_exported_file_may_write_in_place(name: str, tmp_path: Path) -> None:
         strict=False,
     )  # fmt: skip
     torch.export.save(program, tmp_path / "m.pt2")
-    trace = lower_pt2(tmp_path / "m.pt2")
+    trace = lowered_file(tmp_path / "m.pt2")
     assert_same_values(trace, model)
     assert list(trace.all_ops()) == list(lower(model).all_ops())
 
@@ -266,7 +270,7 @@ def test_a_program_stored_without_writes_still_tells_what_it_changes(tmp_path: P
     )  # fmt: skip
     torch.export.save(program.run_decompositions({}), tmp_path / "m.pt2")
     with pytest.raises(LoweringError, match="changes its buffer cache in place; a trace keeps"):
-        lower_pt2(tmp_path / "m.pt2")
+        lowered_file(tmp_path / "m.pt2")
 
 
 def test_a_write_to_a_part_of_an_activation_is_named_not_dropped() -> None:

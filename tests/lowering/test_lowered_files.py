@@ -13,7 +13,7 @@ from lower_models import MODELS, built_and_lowered
 from edgesim.errors import InputError
 from edgesim.functional.float32 import execute
 from edgesim.ir.trace_file import load_trace, save_trace
-from edgesim.lowering import lower
+from edgesim.pipeline.lower import lower_model as lower
 
 READ_BACK = """
 import sys

@@ -11,7 +11,7 @@ from lower_models import MODELS, built_and_lowered, outputs, sentence
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import AlbertConfig, AlbertModel, BertConfig, BertModel
 
-from edgesim.lowering import lower
+from edgesim.pipeline.lower import lower_model as lower
 
 
 class MacCounter(TorchDispatchMode):

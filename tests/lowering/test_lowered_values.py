@@ -11,7 +11,7 @@ from transformers import BertForMaskedLM, BertForTokenClassification, BertModel
 
 from edgesim.functional.float32 import execute
 from edgesim.ir.optrace import OpTrace
-from edgesim.lowering import lower
+from edgesim.pipeline.lower import lower_model as lower
 
 LENGTHS = (1, 2, 7, 48)
 TOLERANCE = 1e-5

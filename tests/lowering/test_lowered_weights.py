@@ -27,7 +27,7 @@ from edgesim.errors import InputError
 from edgesim.functional.float32 import execute
 from edgesim.ir.optrace import OpTrace
 from edgesim.ir.trace_file import save_trace
-from edgesim.lowering import lower
+from edgesim.pipeline.lower import lower_model as lower
 
 
 def weight_names(trace: OpTrace) -> set[str]:

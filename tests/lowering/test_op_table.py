@@ -97,7 +97,7 @@ def test_a_partial_mask_is_refused() -> None:
 @pytest.mark.parametrize(
     ("index", "expected"),
     [
-        (Constant(is_positions=True), "position"),
+        (Constant(first_position=0), "position"),
         (Constant(0.0), "type"),
     ],
 )
@@ -109,7 +109,7 @@ def test_an_embedding_knows_what_selects_its_rows(index: Constant, expected: str
 
 def test_an_embedding_of_other_rows_is_refused() -> None:
     rows = call("e", "embedding.default", Ref("table"), Ref("index"))
-    for index in (Constant(1.0), Constant(), Constant(0.0, 1.0)):
+    for index in (Constant(), Constant(0.0, 1.0)):
         assert "rows chosen by something else" in fault(rows, outputs=("e",), index=index)
 
 

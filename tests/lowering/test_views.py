@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgesim.ir.size import SEQUENCE, Size
-from edgesim.lowering.pointwise import GRID, identify, is_identity, scale_factor
 from edgesim.lowering.records import NotUnderstoodError
 from edgesim.lowering.views import Value, fresh, permute, regroup, size_of, swap
 
@@ -85,20 +84,3 @@ def test_a_view_that_cuts_tokens_or_loses_elements_is_refused(shape: tuple[Size,
 def test_sizes_that_mix_tokens_and_numbers_are_refused() -> None:
     with pytest.raises(NotUnderstoodError, match=r"S\+1"):
         fresh("x", (Size(1, 1),))
-
-
-@given(st.floats(-4, 4).filter(lambda f: abs(f) > 1e-3))
-def test_a_scaled_identity_is_known_by_its_factor(factor: float) -> None:
-    assert scale_factor(GRID * factor) == pytest.approx(factor)
-    assert is_identity(GRID * factor) == (factor == 1.0)
-    assert identify(GRID * factor) is None
-
-
-def test_functions_close_to_a_known_one_are_not_taken_for_it() -> None:
-    relu, tanh = np.maximum(GRID, 0), np.tanh(GRID)
-    assert identify(relu) == "relu"
-    assert identify(tanh) == "tanh"
-    assert identify(np.where(GRID > 0, GRID, 0.01 * GRID)) is None
-    assert identify(np.clip(GRID, -1, 1)) is None
-    assert identify(GRID / (1 + np.exp(-1.702 * GRID))) is None
-    assert scale_factor(GRID + 1e-6) is None

@@ -107,3 +107,16 @@ def test_an_ablation_of_another_schema_is_refused(tmp_path: Path) -> None:
     (folder / FOLDER / ROWS_FILE).write_text(json.dumps({"schema_version": 99}))
     with pytest.raises(InputError, match="not an ablation of schema 1"):
         ablate(folder, load_chip("edgebert-n16"))
+
+
+@pytest.mark.parametrize("file", ["../other/trace.npz", "/etc/x.npz", "ablation/../../x.npz", ""])
+def test_a_row_that_names_a_file_outside_its_folder_is_refused(tmp_path: Path, file: str) -> None:
+    model = tmp_path / "model"
+    (model / FOLDER).mkdir(parents=True)
+    shutil.copy(MODEL / "config.json", model)
+    rows = json.loads((MODEL / FOLDER / ROWS_FILE).read_text())
+    rows["rows"][0]["trace"] = file
+    (model / FOLDER / ROWS_FILE).write_text(json.dumps(rows))
+    with pytest.raises(InputError, match=r"rows\.json: trace: ") as caught:
+        ablate(model, load_chip("edgebert-n16"))
+    assert "\n" not in str(caught.value)

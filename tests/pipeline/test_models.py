@@ -12,7 +12,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "lowering"))
 
-from hugging_face_folders import built
+from hugging_face_folders import built, state
 
 import edgesim as es
 from edgesim.cli import main
@@ -72,6 +72,37 @@ def test_a_folder_is_lowered_and_runs_padded(
     assert first["model"] == "mine"
     text = refused("run", str(folder), "--pad-to", "32", "--exit-threshold", "0.1", capsys=capsys)
     assert "no off-ramps" in text
+
+
+@pytest.mark.parametrize("chip", ["edgebert-n16", "tx2-maxn"])
+def test_what_a_folder_leaves_unused_is_a_note_of_every_run(
+    chip: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    noted = built("bert", tmp_path / "mine")[1]
+    state(noted, emb_size=3)
+    note = "config.json: BertModel has no setting emb_size; without effect"
+    stored = tmp_path / "t.npz"
+    assert main(["lower", str(noted), "-o", str(stored)]) == 0
+    assert f"note: {note}" in capsys.readouterr().out
+    for target in (noted, stored):
+        assert main(["run", str(target), "--pad-to", "8", "--chip", chip, "--json"]) == 0
+        assert note in json.loads(capsys.readouterr().out)["notes"]
+        assert main(["run", str(target), "--pad-to", "8", "--chip", chip]) == 0
+        assert note in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_folder_without_a_model_type_is_no_zoo_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = built("bert", tmp_path / "tiny")[1]
+    state(folder, model_type=None, architectures=None)
+    text = refused("run", str(folder), "--pad-to", "8", capsys=capsys)
+    assert 'add "model_type": "bert"' in text
+    sentences = tmp_path / "sentences"
+    sentences.mkdir()
+    (sentences / "modules.json").write_text("[]")
+    text = refused("run", str(sentences), "--pad-to", "8", capsys=capsys)
+    assert "modules.json: a sentence-transformers folder" in text
 
 
 def test_sentences_of_a_folder_give_logits_without_exits(

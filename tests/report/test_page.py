@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import dataclasses
 import json
 import re
 import shutil
@@ -14,7 +16,7 @@ import pytest
 from synthetic_results import accelerator_result
 
 from edgesim.cli import main
-from edgesim.plot.interactive import front_columns, sentence_columns
+from edgesim.plot.interactive import _bokeh, _table, front_columns, sentence_columns
 from edgesim.report.page import html_page
 from edgesim.report.run_page import run_page
 from edgesim.sweeps.outcome import SweepResult
@@ -167,3 +169,71 @@ def test_a_bad_request_is_one_line_and_writes_nothing(
     assert main(["report", *arguments]) == 2
     assert words in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["R", "X"]
+
+
+EVIL = (
+    "![x]({0})", "![x](../secret.png)", "![x](file://{0})", "![x](https://host/p.png)",
+    "[x](javascript:alert(1))", "[x]: {0}", "<img src={0} onerror=alert(1)>",
+    "<script>alert(1)</script>", "</script><script>alert(1)</script>",
+)  # fmt: skip
+SECRET = b"\x89PNG secret"
+
+
+def evil(folder: Path) -> tuple[str, ...]:
+    """Notes that would bring a local picture, a request or a script into a page."""
+    (folder / "secret.png").write_bytes(SECRET)
+    return tuple(one.format(folder / "secret.png") for one in EVIL)
+
+
+def body_of(page: str) -> str:
+    """What a reader sees, without scripts and embedded pictures."""
+    body = re.sub(
+        r"<script.*?</script>", "", page.rpartition("</head>\n<body>")[2], flags=re.DOTALL
+    )
+    return re.sub(r'<img src="data:image/png;base64,[^"]*"', "<drawn", body)
+
+
+def assert_only_text(page: str, drawn: int) -> None:
+    assert base64.b64encode(SECRET)[:12].decode() not in page
+    body = body_of(page)
+    assert body.count("<drawn") == drawn
+    assert not re.search(r"<(img|a|iframe|script|link)\b", body)
+    assert not re.search(r"<script>alert", page)
+
+
+def test_notes_and_names_of_a_result_bring_nothing_into_its_page(tmp_path: Path) -> None:
+    fields = ("notes", "assumed", "fitted", "not_modelled", "operating_points")
+    result = dataclasses.replace(accelerator_result(), **dict.fromkeys(fields, evil(tmp_path)))
+    page = run_page([result], "One run")
+    assert_only_text(page, drawn=5)
+    assert "![x](https://host/p.png)" in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    for name in ("![x](s.png)", "</script><script>alert(1)</script>"):
+        named = dataclasses.replace(accelerator_result(), chip=name, model=name)
+        assert_only_text(run_page([named, accelerator_result()], f"Run of {name}"), drawn=5)
+
+
+def test_axes_labels_and_reasons_of_a_sweep_bring_nothing_into_its_page(tmp_path: Path) -> None:
+    notes = evil(tmp_path)
+    result = sweep_of()
+    for row, note in enumerate(notes):
+        result.frame.loc[row, ["label", "status", "reason"]] = [note, "infeasible", note]
+        result.frame.loc[row + 10, "label"] = note
+    axis = "<img src=x onerror=alert(1)>"
+    frame = result.frame.rename(columns={"pu.vector_size": axis})
+    page = sweep_page(SweepResult(frame, (axis,)), ("energy_j", "latency_s"), (), notes[0])
+    assert_only_text(page, drawn=1)
+    _, columns = front_columns(
+        frame.assign(on_front=False, knee=False), ("energy_j", "latency_s"), (axis,)
+    )
+    assert axis in {column.title for column in columns}
+    table = _table(_bokeh(), _bokeh().ColumnDataSource({}), columns)
+    titles = {column.title for column in table.columns}
+    assert "&lt;img src=x onerror=alert(1)&gt;" in titles
+
+
+def test_the_report_command_shows_a_note_with_a_picture_as_text(tmp_path: Path) -> None:
+    result = dataclasses.replace(accelerator_result(), notes=evil(tmp_path))
+    result.save(tmp_path / "r.json")
+    assert main(["report", str(tmp_path / "r.json"), "-o", str(tmp_path / "p.html")]) == 0
+    assert_only_text((tmp_path / "p.html").read_text(encoding="utf-8"), drawn=5)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -198,3 +200,29 @@ def test_reading_something_else_as_a_report_is_an_input_error(tmp_path: Path) ->
 
 def test_an_absent_folder_is_replaceable(tmp_path: Path) -> None:
     check_replaceable(tmp_path / "report")
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_a_folder_that_a_report_claims_for_a_file_of_its_own_is_not_removed(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "report"
+    write(folder)
+    record = json.loads((folder / "report.json").read_text())
+    record["files"].append("thesis")
+    (folder / "report.json").write_text(json.dumps(record))
+    (folder / "thesis").mkdir()
+    with pytest.raises(InputError, match="holds thesis, which no report wrote"):
+        write(folder)
+    assert (folder / "thesis").is_dir()
+
+
+def test_notes_and_sections_bring_no_picture_into_report_md(tmp_path: Path) -> None:
+    note = "![x](/path/secret.png) [y](javascript:a) <script>b</script>"
+    results = [replace(one, notes=(note,)) for one in demo_results()]
+    section = Section("Live", f"- {note}")
+    write_report(tmp_path / "r", results, compare(results, 2), note, [section])
+    text = (tmp_path / "r" / "report.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"!\[[^\]]*\]\(([^)]*)\)", text)) == PICTURES
+    assert "javascript:a" in text
+    assert "<script" not in text

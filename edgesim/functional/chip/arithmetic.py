@@ -250,11 +250,7 @@ class ChipArithmetic:
     def embedding(self, op: ops.Embedding, batch: Batch) -> Coded:
         """Rows of a table, as they are stored."""
         table = self.weights[op.table]
-        if op.index == "token":
-            rows = batch.token_ids
-        else:
-            place = np.arange(batch.token_ids.shape[1]) * (op.index == "position")
-            rows = np.broadcast_to(place, batch.token_ids.shape)
+        rows = np.broadcast_to(batch.rows(op), batch.token_ids.shape)
         return Coded(table.codes[rows], table.parameter)
 
     def given(self, op: ops.Input, batch: Batch) -> Coded:
