@@ -27,6 +27,8 @@ _SHAPE_ONLY = frozenset(
         "full_like.default", "empty_like.default",
     )
 )  # fmt: skip
+_SHAPE_OF_SECOND = frozenset({"aten.expand_as.default", "aten.type_as.default"})
+"""Operators that read only the shape or the type of their second tensor."""
 _ARGUMENT = "argument "
 _LONGEST_PROBE = 1024
 """Longest sentence at which masks are evaluated: masks grow with its square."""
@@ -143,22 +145,21 @@ class _Evaluator:
     def _call(self, node: fx.Node, num_tokens: int, known: Probe) -> None:
         target: Any = node.target
         sources = [source.name for source in node.all_input_nodes]
-        shape_only = target_name(node) in _SHAPE_ONLY
-        if shape_only:
-            depends = frozenset({"length"})
-        else:
-            depends = frozenset().union(*(self.depends.get(s, {"tokens"}) for s in sources))
-            if {"weights", "length"} <= depends:
-                depends |= {"tokens"}
+        shape_only = set(sources) if target_name(node) in _SHAPE_ONLY else set()
+        if target_name(node) in _SHAPE_OF_SECOND:
+            shape_only = {sources[-1]} - {sources[0]}
+        read = [self.depends.get(s, {"tokens"}) for s in sources if s not in shape_only]
+        depends = frozenset({"length"} if shape_only else ()).union(*read)
+        if {"weights", "length"} <= depends:
+            depends |= {"tokens"}
         self.depends[node.name] = depends
         if "tokens" in depends:
             return
         try:
-            stand_ins: Mapping[str, Any] = known
-            if shape_only:
-                stand_ins = {s: self._stand_in(node, s, num_tokens, known) for s in sources}
-            args = fx.node.map_arg(node.args, lambda n: stand_ins[n.name])
-            kwargs = fx.node.map_arg(dict(node.kwargs), lambda n: stand_ins[n.name])
+            args, kwargs = fx.node.map_arg(
+                (node.args, dict(node.kwargs)),
+                lambda n: self._stand_in(node, n.name, num_tokens, known),
+            )
             with torch.no_grad():
                 known[node.name] = target(*args, **kwargs)
         except (RuntimeError, TypeError, ValueError, KeyError, IndexError, NotImplementedError):

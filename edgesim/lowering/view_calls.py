@@ -38,6 +38,15 @@ def _same(builder: Builder, call: Call) -> Value:
     return value
 
 
+def _filled(builder: Builder, call: Call) -> Value:
+    """The value itself where the mask is false everywhere: a sentence without padding."""
+    mask = builder.operand(call.args[1])
+    if not (isinstance(mask, Constant) and mask.equals(0.0)):
+        origin = mask.origin() if isinstance(mask, Constant) else ""
+        raise NotUnderstoodError(f"a mask that replaces some of the elements{origin}")
+    return _same(builder, call)
+
+
 def _reshape(builder: Builder, call: Call) -> Value:
     return regroup(builder.value(call.args[0]), _shape(call))
 
@@ -171,6 +180,7 @@ VIEW_CALLS: Mapping[str, Handler] = MappingProxyType(
             ("aten.to.dtype", "aten.to.dtype_layout", "aten.to.device", "aten._to_copy.default"),
             _to_dtype,
         ),
+        **dict.fromkeys(("aten.masked_fill.Scalar", "aten.masked_fill.Tensor"), _filled),
         "aten.transpose.int": _transpose,
         "aten.t.default": _transpose_matrix,
         "aten.permute.default": _permute,

@@ -63,6 +63,8 @@ class Attention(nn.Module):
             context = F.scaled_dot_product_attention(rows, rows, rows, mask)
         else:
             scores = rows.clone().mul_(scale) @ rows.transpose(2, 3)
+            if mask is not None:
+                scores.masked_fill_(mask.expand_as(scores), torch.finfo(scores.dtype).min)
             context = torch.softmax(scores.div_(2.0), -1) @ rows
         context = context.squeeze(1)
         context += hidden
@@ -87,6 +89,11 @@ def _out_argument(self: Model, ids: Tensor) -> Tensor:
 
 def _scaled_queries(self: Model, ids: Tensor) -> Tensor:
     return self.encoder["layer"][0](self.table(ids), scale=0.25)
+
+
+def _scores_filled_nowhere(self: Model, ids: Tensor) -> Tensor:
+    padding = torch.ones(1, ids.shape[1]).eq_(0).bool()[:, None, None]
+    return self.encoder["layer"][0](self.table(ids), padding, scale=0.25)
 
 
 def _relu(self: Model, ids: Tensor) -> Tensor:
@@ -126,6 +133,7 @@ RIGHT: dict[str, tuple[Forward, list[str]]] = {
     "x.add_(y)": (_method, ["embedding", "matmul", "add"]),
     "torch.add(x, y, out=x)": (_out_argument, ["embedding", "matmul", "add"]),
     "query.mul_(scale)": (_scaled_queries, ["embedding"]),
+    "scores.masked_fill_(padding, lowest)": (_scores_filled_nowhere, ["embedding"]),
     "torch.relu_(x)": (_relu, ["embedding"]),
     "x.view(-1).relu_()": (_relu_through_a_view, ["embedding"]),
     "a chain": (
@@ -281,3 +289,14 @@ def test_a_write_to_a_part_of_an_activation_is_named_not_dropped() -> None:
 
     with pytest.raises(LoweringError, match=r"aten\.select_scatter\.default at the model itself"):
         lower(model_with(first_row_cleared))
+
+
+def test_scores_filled_in_some_places_are_refused() -> None:
+    def first_token_hidden(self: Model, ids: Tensor) -> Tensor:
+        hidden = (torch.arange(ids.shape[1]) == 0)[None, None, None]
+        return self.encoder["layer"][0](self.table(ids), hidden, scale=0.25)
+
+    with pytest.raises(
+        LoweringError, match=r"masked_fill\.Scalar at encoder\.layer\.0: a mask that"
+    ):
+        lower(model_with(first_token_hidden))
