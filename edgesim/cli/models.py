@@ -17,6 +17,10 @@ def add_lower(commands: Any) -> None:
     parser.add_argument("model", help=MODEL_HELP)
     parser.add_argument("-o", "--output", required=True, metavar="TRACE", help="such as t.npz")
     parser.add_argument(
+        "--no-proof", action="store_false", dest="prove",
+        help="do not run the trace against its module, for models too large to run twice",
+    )  # fmt: skip
+    parser.add_argument(
         "--keep-output-projection", action="store_true",
         help="at full width where heads that see nothing are taken out",
     )  # fmt: skip
@@ -70,7 +74,7 @@ def _lower(chosen: argparse.Namespace) -> None:
     from edgesim.pipeline.models import open_model
 
     check_file(chosen.output)
-    trace = open_model(chosen.model).lower(chosen.keep_output_projection)
+    trace = open_model(chosen.model).lower(chosen.keep_output_projection, chosen.prove)
     save_trace(trace, Path(chosen.output))
     facts = {
         "trace": chosen.output, "model": trace.name, "model_class": trace.model_class,

@@ -53,8 +53,8 @@ class ModelSource(Protocol):
     def trace(self, arithmetic: str = "float32") -> OpTrace:
         """A stored trace, else the model lowered now; with zeros of activations in `chip`."""
 
-    def lower(self, keep_output_projection: bool = False) -> OpTrace:
-        """The trace of the stored weights, lowered now; see `edgesim.lowering.lower`."""
+    def lower(self, keep_output_projection: bool = False, prove: bool = True) -> OpTrace:
+        """The trace of the stored weights, lowered now; see `edgesim.pipeline.lower`."""
 
     def executable(self, arithmetic: str = "float32") -> OpTrace:
         """The same with weight values; where it was calibrated, ranges of activations too."""
@@ -130,11 +130,11 @@ class ModelFolder:
 
         return load_zoo_model(self.path)
 
-    def lower(self, keep_output_projection: bool = False) -> OpTrace:
+    def lower(self, keep_output_projection: bool = False, prove: bool = True) -> OpTrace:
         """The trace of the stored weights, lowered now."""
-        return self._with_statistics(self._lowered(keep_output_projection), zeros=False)
+        return self._with_statistics(self._lowered(keep_output_projection, prove), zeros=False)
 
-    def _lowered(self, keep_output_projection: bool = False) -> OpTrace:
+    def _lowered(self, keep_output_projection: bool = False, prove: bool = True) -> OpTrace:
         from edgesim.compress.zoo_config import load_zoo_config
 
         config = load_zoo_config(self.path)
@@ -144,7 +144,7 @@ class ModelFolder:
         weight_format = config.weight_format.number_format.name
         return lower_model(
             self.module(), name=self.name, weight_format=weight_format, token_counts=counts,
-            keep_output_projection=keep_output_projection,
+            keep_output_projection=keep_output_projection, prove=prove,
         )  # fmt: skip
 
     def _with_statistics(self, trace: OpTrace, zeros: bool) -> OpTrace:
@@ -197,14 +197,15 @@ class HuggingFaceFolder:
 
         return load_hugging_face(self.path).module
 
-    def lower(self, keep_output_projection: bool = False) -> OpTrace:
+    def lower(self, keep_output_projection: bool = False, prove: bool = True) -> OpTrace:
         """The trace of the stored weights, lowered now, with notes on unused ones."""
         from edgesim.lowering.hugging_face import load_hugging_face
 
         loaded = load_hugging_face(self.path)
         trace = lower_model(
-            loaded.module, name=self.name, keep_output_projection=keep_output_projection
-        )
+            loaded.module, name=self.name, keep_output_projection=keep_output_projection,
+            prove=prove,
+        )  # fmt: skip
         return replace(trace, notes=loaded.notes)
 
     def trace(self, arithmetic: str = "float32") -> OpTrace:
@@ -247,11 +248,12 @@ class ExportedFile:
             f"{self.path}: an exported file is lowered, not run; name a zoo or Hugging Face folder"
         )
 
-    def lower(self, keep_output_projection: bool = False) -> OpTrace:
+    def lower(self, keep_output_projection: bool = False, prove: bool = True) -> OpTrace:
         """The trace of the exported program."""
         from edgesim.lowering.pt2 import lower_pt2
 
-        return proved(lower_pt2(self.path, keep_output_projection=keep_output_projection))
+        lowered = lower_pt2(self.path, keep_output_projection=keep_output_projection)
+        return proved(lowered) if prove else lowered.trace
 
     def trace(self, arithmetic: str = "float32") -> OpTrace:
         """The same: nothing is stored beside the program."""
