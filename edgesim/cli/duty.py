@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from edgesim.cli.output import say, write_json
-from edgesim.cli.request import asked_chip, request, run_options
+from edgesim.cli.request import RunOptions, asked_chip, check_precision, run_options
 from edgesim.errors import InputError, UnstableQueueError
 
 if TYPE_CHECKING:
@@ -41,11 +41,12 @@ def add_duty(commands: Any) -> None:
 
 def _duty(chosen: argparse.Namespace) -> None:
     from edgesim.pipeline.duty_cycle import duties, duty_lines
-    from edgesim.pipeline.timeline import accelerator_only
+    from edgesim.pipeline.opening import accelerator_only
 
     if not chosen.tasks and (chosen.burst != 1 or chosen.order != "random"):
         raise InputError("--burst and --order need a second task: --task MODEL")
     chip = accelerator_only(asked_chip(chosen.chip, chosen.settings))
+    check_precision(chosen, [chip])
     first = _task(chosen, chip)
     tasks = _tasks(chosen, chip, first) if chosen.tasks else None
     cycles, unstable = duties(
@@ -70,15 +71,13 @@ def _unstable_row(error: UnstableQueueError) -> dict[str, Any]:
 
 def _task(chosen: argparse.Namespace, chip: AcceleratorSpec) -> Task:
     """The task that `chosen` asks for, simulated."""
-    from edgesim.pipeline.simulate import simulate
     from edgesim.pipeline.tasks import Task
 
-    trace, options = request(chosen)
-    result = simulate(trace, chip, **options)
-    workload = options["workload"]
-    uses = result.settings.get("strategy") == "latency-aware"
+    run = RunOptions(chosen).open(chip)
+    workload = run.inputs.workload
+    uses = run.inputs.decision.strategy == "latency-aware"
     predictor = workload.predictor if uses and workload is not None else None
-    return Task(trace, result, predictor)
+    return Task(run.inputs.trace, run.result, predictor)
 
 
 def _tasks(chosen: argparse.Namespace, chip: AcceleratorSpec, first: Task) -> TaskSet:

@@ -96,8 +96,9 @@ def _lower(chosen: argparse.Namespace) -> None:
 
 def _record(chosen: argparse.Namespace) -> None:
     from edgesim.ir.activation_statistics import ActivationStatistics
+    from edgesim.ir.request import checked_arithmetic
     from edgesim.ir.workload import Workload
-    from edgesim.pipeline.arithmetic import answered, checked_arithmetic
+    from edgesim.pipeline.arithmetic import answered
     from edgesim.pipeline.models import open_model
 
     checked_arithmetic(chosen.arithmetic)

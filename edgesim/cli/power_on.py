@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from edgesim.cli.output import json_option, say, write_json
-from edgesim.cli.request import MODEL_HELP, asked_chip, sentence_options, sentences_of
+from edgesim.cli.request import MODEL_HELP, RunOptions, asked_chip, sentence_options
 
 if TYPE_CHECKING:
     from edgesim.pipeline.power_on import PowerOn
@@ -32,11 +32,11 @@ def add_power_on(commands: Any) -> None:
 
 
 def _power_on(chosen: argparse.Namespace) -> None:
+    from edgesim.pipeline.opening import accelerator_only
     from edgesim.pipeline.power_on import power_on
-    from edgesim.pipeline.timeline import accelerator_only
     from edgesim.units import parse_bytes
 
-    trace, _, workload = sentences_of(chosen)
+    trace, _, workload = RunOptions(chosen).source()
     chip = accelerator_only(asked_chip(chosen.chip, chosen.settings))
     found = power_on(
         trace, chip, workload=workload, pad_to=chosen.pad_to, medium=chosen.medium,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from edgesim.ir.optrace import OpTrace
     from edgesim.ir.workload import Workload
     from edgesim.pipeline.models import ModelSource
+    from edgesim.pipeline.opening import OpenRun
 
 STRATEGIES = ("no-exit", "fixed", "entropy", "latency-aware")
 """Those of `edgesim.ir.exits`, named here because a help page loads no numpy."""
@@ -109,48 +110,96 @@ def target_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def request(
-    chosen: argparse.Namespace, arithmetic: str | None = None
-) -> tuple[OpTrace, dict[str, Any]]:
-    """The trace, workload and exits that were asked for; in another arithmetic, if one is named."""
-    trace, _, workload = sentences_of(chosen, arithmetic)
-    return trace, {
-        "workload": workload, "exit_policy": _policy(chosen, workload), "pad_to": chosen.pad_to,
-        "arithmetic": arithmetic or chosen.arithmetic, "strategy": chosen.strategy,
-        "latency_target_s": _seconds(chosen.latency_target),
-        "latency_target_fraction": chosen.latency_target_fraction,
-    }  # fmt: skip
+class RunOptions:
+    """Trace and request that the options of a command spell; each is made once.
+
+    Both depend on the arithmetic: a model may bring answers and zeros of activations recorded in
+    it. Sentences are recorded once for all.
+    """
+
+    def __init__(self, chosen: argparse.Namespace) -> None:
+        self.chosen = chosen
+        self._sources: dict[str, tuple[OpTrace, ModelSource | None, Workload | None]] = {}
+        self._recorded: Workload | None = None
+
+    def source(
+        self, arithmetic: str | None = None
+    ) -> tuple[OpTrace, ModelSource | None, Workload | None]:
+        """The trace, the model it came from, and the sentences; by default in the arithmetic that
+        the options name.
+        """
+        from edgesim.ir.request import FLOAT32, checked_arithmetic
+
+        named = checked_arithmetic(getattr(self.chosen, "arithmetic", FLOAT32))
+        arithmetic = arithmetic or named
+        if arithmetic not in self._sources:
+            self._sources[arithmetic] = self._source(arithmetic)
+        return self._sources[arithmetic]
+
+    def open(self, chip: Chip) -> OpenRun:
+        """The run on a chip. Chips other than accelerators compute in float32 whatever is named,
+        and only a GPU has the precision.
+        """
+        from edgesim.ir.request import FLOAT32, RunRequest
+        from edgesim.pipeline.kernel_start import load_kernels
+        from edgesim.pipeline.models import module_of
+        from edgesim.pipeline.opening import open_run
+
+        chosen, accelerator = self.chosen, chip.kind == "accelerator"
+        arithmetic = chosen.arithmetic if accelerator else FLOAT32
+        trace, _, workload = self.source(arithmetic)
+        request = RunRequest.of(
+            workload=workload, exit_policy=_policy(chosen, workload), pad_to=chosen.pad_to,
+            arithmetic=arithmetic, strategy=chosen.strategy,
+            precision=chosen.precision if chip.kind == "gpu" else None,
+            latency_target_s=_seconds(chosen.latency_target),
+            latency_target_fraction=chosen.latency_target_fraction,
+        )  # fmt: skip
+        model = module_of(chosen.target) if chip.kind == "host-cpu" else None
+        run = open_run(request, trace, chip, model=model)
+        if accelerator:
+            load_kernels()  # after the request, which may be refused
+        return run
+
+    def _source(self, arithmetic: str) -> tuple[OpTrace, ModelSource | None, Workload | None]:
+        from edgesim.ir.activation_statistics import ActivationStatistics
+        from edgesim.ir.request import FLOAT32
+        from edgesim.pipeline.models import open_trace
+
+        chosen = self.chosen
+        trace, folder = open_trace(chosen.target, arithmetic)
+        workload = self._workload(folder, arithmetic)
+        if chosen.sentences and folder is not None and arithmetic != FLOAT32:
+            trace = folder.executable(arithmetic)
+        if getattr(chosen, "calibration", None):
+            trace = ActivationStatistics.load(Path(chosen.calibration)).applied(trace)
+        return trace, folder, workload
+
+    def _workload(self, folder: ModelSource | None, arithmetic: str) -> Workload | None:
+        from edgesim.ir.workload import Workload
+
+        chosen = self.chosen
+        if chosen.workload:
+            return Workload.load(Path(chosen.workload))
+        if chosen.sentences:
+            if folder is None:
+                raise InputError("--sentences needs a MODEL; a trace file has no tokenizer")
+            self._recorded = self._recorded or folder.record(Path(chosen.sentences))
+            return self._recorded
+        if chosen.entropies:
+            if chosen.pad_to is None:
+                raise InputError("--entropies needs --pad-to N: the file tells no lengths")
+            return Workload.from_entropies(chosen.entropies, chosen.pad_to)
+        return None if folder is None else folder.workload(arithmetic)
 
 
-def sentences_of(
-    chosen: argparse.Namespace, arithmetic: str | None = None
-) -> tuple[OpTrace, ModelSource | None, Workload | None]:
-    """The trace, the model it came from, and the sentences that were asked for."""
-    from edgesim.ir.activation_statistics import ActivationStatistics
-    from edgesim.ir.workload import Workload
-    from edgesim.pipeline.arithmetic import checked_arithmetic
-    from edgesim.pipeline.models import open_trace
-
-    asked = checked_arithmetic(getattr(chosen, "arithmetic", "float32"))
-    arithmetic = arithmetic or asked
-    trace, folder = open_trace(chosen.target, arithmetic)
-    workload = None
-    if chosen.workload:
-        workload = Workload.load(Path(chosen.workload))
-    elif chosen.sentences:
-        if folder is None:
-            raise InputError("--sentences needs a MODEL; a trace file has no tokenizer")
-        workload = folder.record(Path(chosen.sentences))
-        trace = trace if arithmetic == "float32" else folder.executable(arithmetic)
-    elif chosen.entropies:
-        if chosen.pad_to is None:
-            raise InputError("--entropies needs --pad-to N: the file tells no lengths")
-        workload = Workload.from_entropies(chosen.entropies, chosen.pad_to)
-    elif folder is not None:
-        workload = folder.workload(arithmetic)
-    if getattr(chosen, "calibration", None):
-        trace = ActivationStatistics.load(Path(chosen.calibration)).applied(trace)
-    return trace, folder, workload
+def check_precision(chosen: argparse.Namespace, chips: Sequence[Chip]) -> None:
+    """InputError for --precision where no chip is a GPU."""
+    if chosen.precision is not None and not any(chip.kind == "gpu" for chip in chips):
+        names = ", ".join(chip.name for chip in chips)
+        raise InputError(
+            f"--precision {chosen.precision}: of a GPU; none of {names} is one, leave it out"
+        )
 
 
 def latency_target(chosen: argparse.Namespace) -> LatencyTarget | None:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgesim.cli.output import check_file, json_option, say, write_json
-from edgesim.cli.request import asked_chip, request, run_options
+from edgesim.cli.request import RunOptions, asked_chip, check_precision, run_options
 from edgesim.cli.uncertainty import add_uncertainty, check_uncertainty, uncertainty_options
 from edgesim.errors import InputError
 
 if TYPE_CHECKING:
-    from edgesim.ir.result import SimResult
+    from edgesim.pipeline.opening import OpenRun
 
 
 def add_demo(commands: Any) -> None:
@@ -62,61 +61,35 @@ def _run(chosen: argparse.Namespace) -> None:
         raise InputError("--timeline-sentence needs --timeline F, the file to write")
     check_uncertainty(chosen)
     check_file(chosen.timeline)
-    result = _with_timeline(chosen) if chosen.timeline else _simulate(chosen, [chosen.chip])[0]
-    say(chosen, result_text(result))
-    record = result.to_json()
+    chip = asked_chip(chosen.chip, chosen.settings)
+    check_precision(chosen, [chip])
+    options = RunOptions(chosen)
+    run = options.open(chip)
+    if chosen.timeline:
+        _write_timeline(chosen, run)
+    say(chosen, result_text(run.result))
+    record = run.result.to_json()
     if chosen.uncertainty is not None:
-        add_uncertainty(chosen, record)
+        add_uncertainty(chosen, options, run, record)
     write_json(chosen, record)
 
 
 def _compare(chosen: argparse.Namespace) -> None:
     from edgesim.report import compare
 
-    results = _simulate(chosen, chosen.chips)
+    chips = [asked_chip(name, chosen.settings) for name in chosen.chips]
+    check_precision(chosen, chips)
+    options = RunOptions(chosen)
+    results = [options.open(chip).result for chip in chips]
     comparison = compare(results, baseline=len(results) - 1)
     say(chosen, comparison.to_text())
     write_json(chosen, comparison.to_json())
 
 
-def _with_timeline(chosen: argparse.Namespace) -> SimResult:
-    from edgesim.pipeline.timeline import simulate_with_timeline
+def _write_timeline(chosen: argparse.Namespace, run: OpenRun) -> None:
+    from edgesim.pipeline.timeline import timeline_content, write_timeline
 
-    trace, options = request(chosen)
     sentences = chosen.timeline_sentence or [1]
     path = Path(chosen.timeline)
-    result = simulate_with_timeline(
-        trace, asked_chip(chosen.chip, chosen.settings), path, sentences, **options
-    )
+    write_timeline(path, timeline_content(run.played, sentences))
     say(chosen, f"timeline: {path}, sentence {', '.join(map(str, sentences))}")
-    return result
-
-
-def _simulate(chosen: argparse.Namespace, chips: Sequence[str]) -> list[SimResult]:
-    """One result per chip, for the trace, workload and exits that were asked for.
-
-    Chips other than accelerators compute in float32 whatever arithmetic is asked for.
-    """
-    from edgesim.pipeline.kernel_start import load_kernels
-    from edgesim.pipeline.models import module_of
-    from edgesim.pipeline.simulate import simulate
-
-    loaded = [asked_chip(name, chosen.settings) for name in chips]
-    if chosen.precision is not None and not any(chip.kind == "gpu" for chip in loaded):
-        raise InputError(f"--precision {chosen.precision}: of a GPU; none of {', '.join(chips)} is")
-    requests: dict[str, Any] = {}
-    results = []
-    for chip in loaded:
-        arithmetic = chosen.arithmetic if chip.kind == "accelerator" else "float32"
-        if arithmetic not in requests:
-            requests[arithmetic] = request(chosen, arithmetic)
-        trace, options = requests[arithmetic]
-        if chip.kind == "accelerator":
-            load_kernels()  # after the request, which may be refused
-        results.append(
-            simulate(
-                trace, chip, precision=chosen.precision if chip.kind == "gpu" else None,
-                model=module_of(chosen.target) if chip.kind == "host-cpu" else None, **options,
-            )
-        )  # fmt: skip
-    return results

@@ -6,7 +6,13 @@ import argparse
 from typing import Any
 
 from edgesim.cli.output import json_option, say, write_json
-from edgesim.cli.request import MODEL_HELP, asked_chip, request_of_strategies
+from edgesim.cli.request import (
+    MODEL_HELP,
+    RunOptions,
+    asked_chip,
+    latency_target,
+    request_of_strategies,
+)
 from edgesim.errors import InputError
 
 
@@ -23,19 +29,19 @@ def add_strategies(commands: Any) -> None:
 
 
 def _strategies(chosen: argparse.Namespace) -> None:
-    from edgesim.cli.request import latency_target, sentences_of
     from edgesim.ir.exits import EntropyExit, FixedExit, ForecastExit
     from edgesim.ir.predictor import ExitPredictor
+    from edgesim.ir.request import RunRequest
     from edgesim.pipeline.models import ModelFolder
+    from edgesim.pipeline.opening import accelerator_only
     from edgesim.pipeline.strategies import (
         StrategyChoice,
         chosen_on_selection,
         compare_strategies,
     )
-    from edgesim.pipeline.timeline import accelerator_only
     from edgesim.report.strategies import strategy_table
 
-    trace, folder, workload = sentences_of(chosen)
+    trace, folder, workload = RunOptions(chosen).source()
     if workload is None:
         raise InputError("strategies need sentences: --workload, --sentences or --entropies")
     target = latency_target(chosen)
@@ -66,7 +72,10 @@ def _strategies(chosen: argparse.Namespace) -> None:
             selection, chosen.loss, check_on_the_way=checks, slack_layers=slack
         )
     chip = accelerator_only(asked_chip(chosen.chip, chosen.settings))
-    compared = compare_strategies(trace, chip, workload, choice, target, chosen.pad_to)
+    request = RunRequest(
+        workload, pad_to=chosen.pad_to, arithmetic=workload.arithmetic, target=target
+    )  # fmt: skip
+    compared = compare_strategies(request, trace, chip, choice)
     rows = compared.rows
     say(chosen, f"{trace.name} on {chip.name}, target {target.words()}; {choice.origin}\n")
     say(chosen, strategy_table([(row.name, row.policy, row.result) for row in rows]))

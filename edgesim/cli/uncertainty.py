@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgesim.cli.output import say
-from edgesim.cli.request import asked_chip, request
+from edgesim.cli.request import RunOptions, asked_chip
 from edgesim.errors import InputError
+
+if TYPE_CHECKING:
+    from edgesim.pipeline.opening import OpenRun
 
 LEAST_SAMPLES = 20
 
@@ -47,17 +50,15 @@ def check_uncertainty(chosen: argparse.Namespace) -> None:
         raise InputError(f"--tornado {picture}: a .png in a folder that exists is wanted")
 
 
-def add_uncertainty(chosen: argparse.Namespace, record: dict[str, Any]) -> None:
+def add_uncertainty(
+    chosen: argparse.Namespace, options: RunOptions, run: OpenRun, record: dict[str, Any]
+) -> None:
     """Sample, print, draw, and put the samples' figures beside the run's."""
     from edgesim.pipeline.uncertainty import assess_uncertainty
     from edgesim.report.uncertainty import uncertainty_text
 
-    trace, options = request(chosen)
-    against = asked_chip(chosen.against, []) if chosen.against else None
-    found = assess_uncertainty(
-        trace, asked_chip(chosen.chip, chosen.settings), against, samples=chosen.uncertainty,
-        seed=chosen.seed, **options,
-    )  # fmt: skip
+    against = options.open(asked_chip(chosen.against, [])) if chosen.against else None
+    found = assess_uncertainty(run, against, samples=chosen.uncertainty, seed=chosen.seed)
     say(chosen, "\n" + uncertainty_text(found))
     record["uncertainty"] = found.to_json()
     if chosen.tornado:

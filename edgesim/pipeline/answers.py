@@ -14,29 +14,29 @@ from edgesim.pipeline.run_input import RunInput
 from edgesim.units import TICKS_PER_S
 
 
-def predictions(asked: RunInput) -> NDArray[np.int64] | None:
+def predictions(inputs: RunInput) -> NDArray[np.int64] | None:
     """The answer at each sentence's exit layer; None without logits."""
-    workload = asked.workload
+    workload = inputs.workload
     if workload is None or workload.logits is None:
         return None
     last = workload.logits.shape[1]
-    ramp = np.minimum(asked.exit_layers, last) - 1 if asked.trace.has_exits else last - 1
+    ramp = np.minimum(inputs.exit_layers, last) - 1 if inputs.trace.has_exits else last - 1
     chosen = workload.logits[np.arange(len(workload)), ramp]
     answers: NDArray[np.int64] = np.argmax(chosen, axis=1).astype(np.int64)
     return answers
 
 
-def accuracy(asked: RunInput) -> Proportion | None:
+def accuracy(inputs: RunInput) -> Proportion | None:
     """Accuracy at the exit layers; None without logits or labels."""
-    answers = predictions(asked)
-    if answers is None or asked.workload is None or asked.workload.labels is None:
+    answers = predictions(inputs)
+    if answers is None or inputs.workload is None or inputs.workload.labels is None:
         return None
-    right = int(np.sum(answers == asked.workload.labels))
+    right = int(np.sum(answers == inputs.workload.labels))
     return wilson_proportion(right, len(answers))
 
 
 def sentence_rows(
-    asked: RunInput, latency_s: NDArray[np.float64], chip_j: NDArray[np.float64] | None,
+    inputs: RunInput, latency_s: NDArray[np.float64], chip_j: NDArray[np.float64] | None,
     offchip_j: NDArray[np.float64] | None, host_j: NDArray[np.float64] | None,
     schedule: VoltageSchedule | None = None,
 ) -> tuple[SentenceRow, ...]:  # fmt: skip
@@ -44,12 +44,12 @@ def sentence_rows(
     parts = (chip_j, offchip_j, host_j)
     measured = [part for part in parts if part is not None]
     total = sum(measured[1:], measured[0]) if len(measured) == len(parts) else None
-    answers = predictions(asked)
-    labels = None if asked.workload is None else asked.workload.labels
+    answers = predictions(inputs)
+    labels = None if inputs.workload is None else inputs.workload.labels
     return tuple(
         SentenceRow(
-            num_tokens=int(asked.num_tokens[i]),
-            exit_layer=int(asked.exit_layers[i]) if asked.trace.has_exits else None,
+            num_tokens=int(inputs.num_tokens[i]),
+            exit_layer=int(inputs.exit_layers[i]) if inputs.trace.has_exits else None,
             latency_s=float(latency_s[i]),
             energy_j=_at(total, i),
             chip_energy_j=_at(chip_j, i),
@@ -59,7 +59,7 @@ def sentence_rows(
             label=None if labels is None else int(labels[i]),
             **_scheduled(schedule, i),
         )
-        for i in range(len(asked.num_tokens))
+        for i in range(len(inputs.num_tokens))
     )
 
 

@@ -17,17 +17,8 @@ from edgesim.functional.float32 import float32_arithmetic
 from edgesim.functional.released import released_arithmetic
 from edgesim.hw.spec import AcceleratorSpec, Chip
 from edgesim.ir.optrace import OpTrace
+from edgesim.ir.request import FLOAT32, RELEASED, SOUND, checked_arithmetic
 from edgesim.ir.workload import Workload
-
-FLOAT32, SOUND, RELEASED = "float32", "chip", "edgebert-hls-as-released"
-ARITHMETICS = (FLOAT32, SOUND, RELEASED)
-
-
-def checked_arithmetic(name: str) -> str:
-    """The name; InputError for one that does not exist."""
-    if name not in ARITHMETICS:
-        raise InputError(f"arithmetic {name!r}; allowed: {', '.join(ARITHMETICS)}")
-    return name
 
 
 def answered(

@@ -10,9 +10,10 @@ from typing import Any
 from edgesim.hw.loader import load_chip
 from edgesim.ir.activation_statistics import FILE_NAME as STATISTICS
 from edgesim.ir.activation_statistics import ActivationStatistics
+from edgesim.ir.request import SOUND
 from edgesim.ir.trace_file import save_trace
 from edgesim.ir.workload import Workload
-from edgesim.pipeline.arithmetic import SOUND, answered
+from edgesim.pipeline.arithmetic import answered
 from edgesim.pipeline.calibrate import calibrate, selection_origin
 from edgesim.pipeline.models import TRACE, ModelFolder, find_model
 

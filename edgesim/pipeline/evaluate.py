@@ -15,25 +15,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesim.compress.evaluate import Proportion
 from edgesim.energy.area import AreaEstimate, estimate_area
 from edgesim.energy.costs import Account
 from edgesim.energy.ledger import ACCOUNTS, price_segments
 from edgesim.energy.price import sentence_energies
-from edgesim.errors import InputError
 from edgesim.hw.spec import AcceleratorSpec, Chip
-from edgesim.ir.exits import EntropyExit, ExitPolicy, FixedExit
 from edgesim.ir.interval import Interval
-from edgesim.ir.latency import LatencyTarget
 from edgesim.ir.optrace import OpTrace
 from edgesim.ir.plan import SegmentPlan
+from edgesim.ir.request import RunRequest
 from edgesim.ir.run import Segment, SimulationRun
 from edgesim.ir.workload import Workload
 from edgesim.mapping.bounds import segment_bound
 from edgesim.mapping.planner import Mapper
 from edgesim.mapping.shared_plans import SharedPlans
 from edgesim.pipeline.answers import accuracy
-from edgesim.pipeline.run_input import RunInput, prepare
+from edgesim.pipeline.opening import Opened, open_run, play_on
+from edgesim.pipeline.run_input import RunInput
 from edgesim.sim.scheduled_run import ScheduledSimulator
 from edgesim.sim.segment_logs import SegmentLogs
 from edgesim.sim.workload_run import WorkloadSimulator
@@ -52,40 +50,6 @@ FIGURES = (*INTERVALS, *PLAIN)
 """Names of the figures; each of INTERVALS also has `…_low` and `…_high`."""
 
 Figures = dict[str, float | int | None]
-MOST_ASKED = 64
-"""Run options of which lengths and exits are kept."""
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """What a run is asked for besides trace, chip and workload."""
-
-    exit_threshold: float | None = None
-    """Nats; None runs at full depth."""
-    pad_to: int | None = None
-    precision: str | None = None
-    """Of a GPU."""
-    exit_layer: int | None = None
-    """Leave after this layer always; excludes a threshold."""
-    latency_target_s: float | None = None
-    latency_target_fraction: float | None = None
-    """Of the full-depth, full-speed time of each sentence; excludes a target in seconds."""
-    strategy: str | None = None
-    """One of `edgesim.ir.exits.STRATEGIES`; None follows from the rest."""
-
-    def to_json(self) -> dict[str, Any]:
-        """As JSON values; an infinite threshold in words."""
-        threshold = self.exit_threshold
-        infinite = threshold is not None and math.isinf(threshold)
-        return {**vars(self), "exit_threshold": "inf" if infinite else threshold}
-
-    def policy(self) -> ExitPolicy | None:
-        """The exit policy; InputError for a threshold beside an exit layer."""
-        if self.exit_threshold is not None and self.exit_layer is not None:
-            raise InputError("an exit threshold and an exit layer exclude each other")
-        if self.exit_layer is not None:
-            return FixedExit(self.exit_layer)
-        return None if self.exit_threshold is None else EntropyExit(self.exit_threshold)
 
 
 @dataclass
@@ -111,7 +75,7 @@ class _Segments:
 
 
 class Evaluator:
-    """Evaluates points over one trace and workload; with `reuse` off every point starts anew."""
+    """Evaluates points over one trace and workload; with `reuse` off nothing is shared."""
 
     def __init__(
         self, trace: OpTrace, workload: Workload | None, technology: Technology | None = None,
@@ -122,49 +86,33 @@ class Evaluator:
         self.technology = technology or load_technology()
         self.reuse = reuse
         self.logs = SegmentLogs()
-        self.plans = SharedPlans()
+        self.opened = Opened(keep=reuse)
+        self._plans: tuple[OpTrace, SharedPlans] | None = None
         self._bench: ChipBench | None = None
-        self._asked: dict[RunOptions, tuple[RunInput, Proportion | None]] = {}
 
-    def figures(self, chip: Chip, options: RunOptions) -> Figures:
-        """Means and percentiles of a run; raises what `simulate` raises."""
+    def figures(self, chip: Chip, request: RunRequest) -> Figures:
+        """Means and percentiles of a run over the workload; raises what `simulate` raises."""
+        request = request.with_workload(self.workload)
+        run = open_run(request, self.trace, chip, self.technology, opened=self.opened)
         if not isinstance(chip, AcceleratorSpec) or chip.artifact is not None:
-            return self._simulated(chip, options)
-        return self._bench_of(chip).figures(*self._asked_of(options))
+            return figures_of(run.result.to_json())  # no segments that chips share
+        return self._bench_of(chip, run.inputs.trace).figures(run.inputs)
 
-    def _asked_of(self, options: RunOptions) -> tuple[RunInput, Proportion | None]:
-        """What a run is asked for, and its accuracy, which no chip changes."""
-        found = self._asked.get(options)
-        if found is None:
-            target = LatencyTarget.of(options.latency_target_s, options.latency_target_fraction)
-            asked = prepare(
-                self.trace, self.workload, options.policy(), options.pad_to, "float32",
-                target=target, strategy=options.strategy,
-            )  # fmt: skip
-            if len(self._asked) >= MOST_ASKED:
-                self._asked.clear()
-            found = self._asked[options] = asked, accuracy(asked)
-        return found
-
-    def _bench_of(self, chip: AcceleratorSpec) -> ChipBench:
+    def _bench_of(self, chip: AcceleratorSpec, trace: OpTrace) -> ChipBench:
         """The state of a chip; only the last one is kept, points come sorted by chip."""
         if not self.reuse:
-            return ChipBench(self.trace, chip, self.technology, SegmentLogs(), None)
-        if self._bench is None or chip != self._bench.chip:
-            self._bench = ChipBench(self.trace, chip, self.technology, self.logs, self.plans)
-        return self._bench
+            return ChipBench(trace, chip, self.technology, SegmentLogs(), None)
+        bench = self._bench
+        if bench is None or chip != bench.chip or trace is not bench.trace:
+            plans = self._plans_of(trace)
+            bench = self._bench = ChipBench(trace, chip, self.technology, self.logs, plans)
+        return bench
 
-    def _simulated(self, chip: Chip, options: RunOptions) -> Figures:
-        """Through `simulate`, for chips that have no segments to share."""
-        from edgesim.pipeline.simulate import simulate  # 0.1 s that few workers need
-
-        result = simulate(
-            self.trace, chip, workload=self.workload, exit_policy=options.policy(),
-            pad_to=options.pad_to, precision=options.precision, technology=self.technology,
-            latency_target_s=options.latency_target_s, strategy=options.strategy,
-            latency_target_fraction=options.latency_target_fraction,
-        )  # fmt: skip
-        return figures_of(result.to_json())
+    def _plans_of(self, trace: OpTrace) -> SharedPlans:
+        """Plans of a trace as chips store it; only those of the last one are kept."""
+        if self._plans is None or self._plans[0] is not trace:
+            self._plans = trace, SharedPlans()
+        return self._plans[1]
 
 
 def figures_of(record: Mapping[str, Any]) -> Figures:
@@ -193,9 +141,10 @@ class ChipBench:
         """Follows latency targets; made when the first one comes."""
         self.scheduled_known = _Segments()
 
-    def figures(self, asked: RunInput, right: Proportion | None) -> Figures:
-        """The figures of one run, with its accuracy."""
-        run, plans, known = self._run(asked)
+    def figures(self, inputs: RunInput) -> Figures:
+        """The figures of one run."""
+        run, plans, known = self._run(inputs)
+        right = accuracy(inputs)
         self._price_new(run, plans, known)
         counts = run.segment_counts()
         latency_s = run.latency_ticks() / TICKS_PER_S
@@ -230,15 +179,13 @@ class ChipBench:
             figures[f"{name}_low"], figures[f"{name}_high"] = interval.low, interval.high
         return figures
 
-    def _run(self, asked: RunInput) -> tuple[SimulationRun, Sequence[SegmentPlan], _Segments]:
+    def _run(self, inputs: RunInput) -> tuple[SimulationRun, Sequence[SegmentPlan], _Segments]:
         """The run, the plan of each of its segments, and what is known of them."""
-        ids = None if asked.workload is None else asked.workload.token_ids
-        if asked.target is None:
-            run = self.simulator.run(asked.num_tokens, asked.exit_layers, asked.decision.ramps, ids)
-            return run, self.simulator.plans, self.known
+        if inputs.target is None:
+            return play_on(self.simulator, inputs), self.simulator.plans, self.known
         if self.scheduled is None:
             self.scheduled = ScheduledSimulator(self.mapper, self.chip, self.technology, self.logs)
-        run = self.scheduled.run(asked.num_tokens, asked.decision, asked.target, ids)
+        run = play_on(self.scheduled, inputs)
         return run, self.scheduled.plans, self.scheduled_known
 
     def _price_new(

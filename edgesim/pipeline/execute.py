@@ -12,7 +12,8 @@ from edgesim.functional.float32 import float32_arithmetic
 from edgesim.hw.loader import load_chip
 from edgesim.hw.spec import AcceleratorSpec, Chip
 from edgesim.ir.optrace import OpTrace
-from edgesim.pipeline.arithmetic import FLOAT32, arithmetic_on
+from edgesim.ir.request import FLOAT32
+from edgesim.pipeline.arithmetic import arithmetic_on
 
 DEFAULT_CHIP = "edgebert-n16"
 

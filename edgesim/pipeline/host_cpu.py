@@ -16,7 +16,7 @@ from edgesim.tech import Technology
 
 
 def measure_host_cpu(
-    asked: RunInput, chip: HostCpuSpec, technology: Technology, model: Any
+    inputs: RunInput, chip: HostCpuSpec, technology: Technology, model: Any
 ) -> SimResult:
     """Measured latency per sentence: the median at its length; the range spans all repeats.
 
@@ -30,43 +30,43 @@ def measure_host_cpu(
             f"{chip.name} runs the model itself; give a MODEL (zoo or Hugging Face folder, or "
             "simulate(..., model=module)), a trace has no weights"
         )
-    if asked.decision.strategy != "no-exit":
+    if inputs.decision.strategy != "no-exit":
         raise InputError(f"{chip.name} runs the whole forward pass; leave the exit options out")
     timing = time_forward(
-        model, [int(count) for count in asked.num_tokens], repeats=chip.repeats,
+        model, [int(count) for count in inputs.num_tokens], repeats=chip.repeats,
         warm_up=chip.warm_up, threads=chip.threads,
     )  # fmt: skip
-    columns = timing.seconds[:, np.searchsorted(timing.lengths, asked.num_tokens)]
+    columns = timing.seconds[:, np.searchsorted(timing.lengths, inputs.num_tokens)]
     latency = Interval(*(float(mean) for mean in columns.mean(axis=1)))
-    right = accuracy(asked)
+    right = accuracy(inputs)
     threads = f"{timing.threads} thread" + ("s" if timing.threads > 1 else "")
     return SimResult(
-        chip=chip.name, model=asked.trace.name, chip_kind=chip.kind,
-        settings={**asked.settings, "precision": "fp32"},
-        num_sentences=len(asked.num_tokens),
+        chip=chip.name, model=inputs.trace.name, chip_kind=chip.kind,
+        settings={**inputs.stated(), "precision": "fp32"},
+        num_sentences=len(inputs.num_tokens),
         accuracy=right.value if right else None,
         accuracy_low=right.low if right else None,
         accuracy_high=right.high if right else None,
-        average_exit_layer=float(asked.exit_layers.mean()) if asked.trace.has_exits else None,
-        num_layers=asked.trace.num_layers,
+        average_exit_layer=float(inputs.exit_layers.mean()) if inputs.trace.has_exits else None,
+        num_layers=inputs.trace.num_layers,
         latency_s=latency, energy_j=None, chip_energy_j=None, offchip_energy_j=None,
         host_energy_j=None, ideal_latency_s=None, area_mm2=None, area_parts_mm2={},
-        sentences=sentence_rows(asked, columns[0], None, None, None),
+        sentences=sentence_rows(inputs, columns[0], None, None, None),
         breakdown=(BreakdownRow("kind", "forward pass", None, latency.value),),
         bottlenecks=(), roofline=(), peak_macs_per_s=None, memory_bytes_per_s=None,
         spilled_bytes=0.0, traffic_over_compulsory=None, schedule_range_s={},
         operating_points=(f"{timing.machine}, {threads}, {timing.software}, float32, batch 1",),
         sources=(), assumed=chip.assumed, fitted=(), not_modelled=chip.not_modelled,
-        inputs=input_hashes(asked, chip, technology), notes=_notes(asked, chip),
+        inputs=input_hashes(inputs, chip, technology), notes=_notes(inputs, chip),
     )  # fmt: skip
 
 
-def _notes(asked: RunInput, chip: HostCpuSpec) -> tuple[str, ...]:
+def _notes(inputs: RunInput, chip: HostCpuSpec) -> tuple[str, ...]:
     lines = [
         f"latency is measured: the median of {chip.repeats} forward passes per sentence length "
         f"after {chip.warm_up} unmeasured ones; the range is the fastest and the slowest",
         "another run, or another load of the machine, gives other figures",
     ]
-    if asked.trace.has_exits:
+    if inputs.trace.has_exits:
         lines.append("the forward pass computes every off-ramp, not the last one alone")
-    return (*asked.trace.notes, *lines)
+    return (*inputs.trace.notes, *lines)

@@ -20,8 +20,8 @@ from edgesim.hw.spec import AcceleratorSpec, Chip
 from edgesim.ir.activation_statistics import ActivationStatistics
 from edgesim.ir.numerics_study import DepartureRow, NumericsStudy, VariantRow
 from edgesim.ir.optrace import OpTrace
+from edgesim.ir.request import FLOAT32, RELEASED, SOUND
 from edgesim.ir.workload import Workload
-from edgesim.pipeline.arithmetic import FLOAT32, RELEASED, SOUND
 from edgesim.pipeline.models import ModelFolder, open_model
 
 DEMO_SENTENCES = "demo_sentences.tsv"

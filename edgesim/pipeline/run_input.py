@@ -1,4 +1,4 @@
-"""What a run is asked for: sentences, lengths, exit layers, settings, and the inputs' hashes."""
+"""A request against a trace: sentences, lengths and exit layers, and the hashes of all inputs."""
 
 from __future__ import annotations
 
@@ -12,17 +12,10 @@ from numpy.typing import NDArray
 
 from edgesim.errors import InputError
 from edgesim.hw.spec import Chip, chip_content
-from edgesim.ir.exits import (
-    STRATEGIES,
-    EntropyExit,
-    ExitDecision,
-    ExitPolicy,
-    FixedExit,
-    ForecastExit,
-    FullDepth,
-)
+from edgesim.ir.exits import ExitDecision, ExitPolicy, FullDepth
 from edgesim.ir.latency import LatencyTarget
 from edgesim.ir.optrace import OpTrace
+from edgesim.ir.request import RunRequest
 from edgesim.ir.trace_file import trace_hash
 from edgesim.ir.workload import Workload
 from edgesim.numerics.formats import parse_format
@@ -31,14 +24,25 @@ from edgesim.tech import Technology
 
 @dataclass(frozen=True, eq=False)
 class RunInput:
-    """Sentences as a run sees them: lengths, exits, and what the run was asked for."""
+    """A request resolved against a trace."""
 
+    request: RunRequest
+    """Its workload holds answers in its arithmetic."""
     trace: OpTrace
-    workload: Workload | None
+    """As the chip stores it."""
+    policy: ExitPolicy
     num_tokens: NDArray[np.int64]
     decision: ExitDecision
-    target: LatencyTarget | None
-    settings: dict[str, Any]
+
+    @property
+    def workload(self) -> Workload | None:
+        """The sentences with their answers."""
+        return self.request.workload
+
+    @property
+    def target(self) -> LatencyTarget | None:
+        """The latency target."""
+        return self.request.target
 
     @property
     def exit_layers(self) -> NDArray[np.int64]:
@@ -50,71 +54,32 @@ class RunInput:
         """Whether sentences leave by their entropy."""
         return self.decision.checks_entropy
 
+    def stated(self) -> dict[str, Any]:
+        """What the run was asked for, as results and timelines state it."""
+        request, target = self.request, self.target
+        return {
+            "exit": self.policy.words() if self.trace.has_exits else "n/a",
+            "exit_threshold": getattr(self.policy, "threshold", None),
+            "strategy": self.decision.strategy,
+            "latency_target_s": None if target is None else target.seconds,
+            "latency_target_fraction": None if target is None else target.fraction,
+            "pad_to": request.pad_to,
+            "arithmetic": request.arithmetic,
+            "weights": "compressed" if self.trace.masks else "dense",
+            "workload": None if self.workload is None else self.workload.name,
+        }
 
-def prepare(
-    trace: OpTrace, workload: Workload | None, exit_policy: ExitPolicy | None,
-    pad_to: int | None, arithmetic: str, *, target: LatencyTarget | None = None,
-    strategy: str | None = None,
-) -> RunInput:  # fmt: skip
-    """Lengths and exit layers of a run; InputError for settings that do not fit together, and
-    for number formats of the trace that nobody knows, before anything is planned.
 
-    With a latency target an EntropyExit becomes a ForecastExit where the workload holds a
-    predictor; `strategy` says otherwise (`entropy`) or insists (`latency-aware`).
+def run_input(request: RunRequest, trace: OpTrace) -> RunInput:
+    """Lengths and exit layers of a run; InputError for settings that do not fit together, and for
+    number formats of the trace that do not exist, before anything is planned.
     """
     for name in {tensor.number_format for tensor in trace.tensors.values()} - {None}:
         parse_format(str(name))
-    num_tokens = _lengths(trace, workload, pad_to)
-    policy = chosen_policy(exit_policy, strategy, target, workload)
-    decision = _decision(trace, workload, policy, len(num_tokens))
-    settings = {
-        "exit": policy.words(),
-        "exit_threshold": getattr(policy, "threshold", None),
-        "strategy": decision.strategy,
-        "latency_target_s": None if target is None else target.seconds,
-        "latency_target_fraction": None if target is None else target.fraction,
-        "pad_to": pad_to,
-        "arithmetic": arithmetic,
-        "weights": "compressed" if trace.masks else "dense",
-        "workload": None if workload is None else workload.name,
-    }
-    if not trace.has_exits:
-        settings["exit"] = "n/a"
-    return RunInput(trace, workload, num_tokens, decision, target, settings)
-
-
-def chosen_policy(
-    policy: ExitPolicy | None, strategy: str | None, target: LatencyTarget | None,
-    workload: Workload | None,
-) -> ExitPolicy:  # fmt: skip
-    """The exit policy that a run follows; InputError where policy and strategy disagree."""
-    if strategy is not None and strategy not in STRATEGIES:
-        raise InputError(f"strategy {strategy!r}; allowed: {', '.join(STRATEGIES)}")
-    wanted = {
-        "no-exit": (FullDepth, "no exit threshold and no exit layer"),
-        "fixed": (FixedExit, "an exit layer (--exit-layer K, es.FixedExit)"),
-        "entropy": (EntropyExit, "an exit threshold (--exit-threshold H, es.EntropyExit)"),
-        "latency-aware": (
-            (EntropyExit, ForecastExit), "an exit threshold (--exit-threshold H, es.EntropyExit)"
-        ),
-    }  # fmt: skip
-    asked = FullDepth() if policy is None else policy
-    if strategy is not None:
-        kind, words = wanted[strategy]
-        if not isinstance(asked, kind):  # type: ignore[arg-type]
-            raise InputError(f"strategy {strategy} needs {words}")
-        if strategy == "latency-aware" and target is None:
-            raise InputError("strategy latency-aware needs a latency target (--latency-target S)")
-    predictor = None if workload is None else workload.predictor
-    insists = strategy == "latency-aware"
-    if not isinstance(asked, EntropyExit) or not (insists or (target and strategy is None)):
-        return asked
-    if predictor is None and insists:
-        raise InputError(
-            "strategy latency-aware needs an exit predictor and the workload holds none; fit one "
-            "(edgesim predictor MODEL --data DIR) or pass es.ForecastExit"
-        )
-    return asked if predictor is None else ForecastExit(asked.threshold, predictor)
+    num_tokens = _lengths(trace, request.workload, request.pad_to)
+    policy = request.followed_policy
+    decision = _decision(trace, request.workload, policy, len(num_tokens))
+    return RunInput(request, trace, policy, num_tokens, decision)
 
 
 def _lengths(trace: OpTrace, workload: Workload | None, pad_to: int | None) -> NDArray[np.int64]:
@@ -153,14 +118,14 @@ def _decision(
     return policy.decide(entropies, count, trace.num_layers)
 
 
-def input_hashes(asked: RunInput, chip: Chip, technology: Technology) -> dict[str, str]:
+def input_hashes(inputs: RunInput, chip: Chip, technology: Technology) -> dict[str, str]:
     """SHA-256 of every input of a run."""
     chip_text = json.dumps(chip_content(chip), sort_keys=True)
     hashes = {
-        "trace": trace_hash(asked.trace),
+        "trace": trace_hash(inputs.trace),
         "chip": hashlib.sha256(chip_text.encode()).hexdigest(),
         "technology": technology.content_hash(),
     }
-    if asked.workload is not None:
-        hashes["workload"] = asked.workload.content_hash()
+    if inputs.workload is not None:
+        hashes["workload"] = inputs.workload.content_hash()
     return hashes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,16 +13,14 @@ from edgesim.compress.evaluate import (
     threshold_grid,
 )
 from edgesim.errors import InputError, UnreachableTargetError
-from edgesim.hw.spec import AcceleratorSpec
-from edgesim.ir.exits import EntropyExit, ExitPolicy, FixedExit, ForecastExit
-from edgesim.ir.latency import LatencyTarget
+from edgesim.hw.spec import Chip
+from edgesim.ir.exits import EntropyExit, ExitPolicy, FixedExit, ForecastExit, FullDepth
 from edgesim.ir.optrace import OpTrace
+from edgesim.ir.request import RunRequest
 from edgesim.ir.result import SimResult
 from edgesim.ir.workload import Workload
-from edgesim.pipeline.run_input import prepare
-from edgesim.pipeline.simulate import play
+from edgesim.pipeline.opening import Opened, open_run
 from edgesim.sim.segment_logs import SegmentLogs
-from edgesim.tech import load_technology
 
 
 @dataclass(frozen=True)
@@ -90,28 +88,32 @@ def chosen_on_selection(
 
 
 def compare_strategies(
-    trace: OpTrace, chip: AcceleratorSpec, workload: Workload, choice: StrategyChoice,
-    target: LatencyTarget, pad_to: int | None = None,
-) -> StrategyComparison:  # fmt: skip
-    """Every strategy at full speed, then with the target; the latency-aware one only with it.
+    request: RunRequest, trace: OpTrace, chip: Chip, choice: StrategyChoice
+) -> StrategyComparison:
+    """Every strategy at full speed, then with the request's latency target; the latency-aware one
+    only with it.
 
-    Raises UnreachableTargetError where not even the latency-aware one could meet it.
+    Raises UnreachableTargetError where not even the latency-aware one could meet the target.
     """
-    plain: list[tuple[str, ExitPolicy | None]] = [("no exit", None)]
+    plain: list[tuple[str, ExitPolicy]] = [("no exit", FullDepth())]
     if choice.fixed is not None:
         plain.append(("fixed exit", choice.fixed))
     plain.append(("entropy exit", choice.entropy))
-    asked = [(name, policy, None) for name, policy in plain]
-    aimed = [*plain, ("latency-aware", choice.forecast)]
-    logs, tables = SegmentLogs(), load_technology()
+    full_speed = [(name, policy, None) for name, policy in plain]
+    in_time = [
+        (f"{name}, target", policy, request.target)
+        for name, policy in [*plain, ("latency-aware", choice.forecast)]
+    ]
+    logs, opened = SegmentLogs(), Opened()
     rows: list[StrategyRow] = []
     hopeless: list[str] = []
-    for name, policy, aim in [*asked, *((f"{n}, target", p, target) for n, p in aimed)]:
+    for name, policy, target in [*full_speed, *in_time]:
         strategy = "entropy" if isinstance(policy, EntropyExit) else None
-        request = prepare(trace, workload, policy, pad_to, "float32", target=aim, strategy=strategy)
-        words = "full depth" if policy is None else policy.words()
+        each = replace(request, exit_policy=policy, target=target, strategy=strategy)
+        words = "full depth" if isinstance(policy, FullDepth) else policy.words()
         try:
-            rows.append(StrategyRow(name, words, play(request, chip, tables, logs).result()))
+            run = open_run(each, trace, chip, logs=logs, opened=opened)
+            rows.append(StrategyRow(name, words, run.result))
         except UnreachableTargetError:
             if policy is choice.forecast:
                 raise

@@ -43,7 +43,7 @@ EXPOSED_DMA_LIMIT = 0.25
 
 
 def accelerator_result(
-    asked: RunInput, chip: AcceleratorSpec, technology: Technology,
+    inputs: RunInput, chip: AcceleratorSpec, technology: Technology,
     mapper: Mapper, simulator: Simulator, run: SimulationRun, priced: PricedRun,
 ) -> SimResult:  # fmt: skip
     """The result of one accelerator run."""
@@ -52,28 +52,28 @@ def accelerator_result(
         energy[0]
         for energy in (priced.chip_energy_j, priced.offchip_energy_j, priced.host_energy_j)
     )
-    right = accuracy(asked)
+    right = accuracy(inputs)
     counts = run.segment_counts()
-    bounds = [segment_bound(plan, asked.trace, chip) for plan in simulator.plans]
+    bounds = [segment_bound(plan, inputs.trace, chip) for plan in simulator.plans]
     waits = (int(count) * bound.seconds for count, bound in zip(counts, bounds, strict=True))
     ideal = math.fsum(waits) / len(latency_s)
     scheduled = schedule_entries(simulator)
     n = chip.pu.vector_size
     port_bits = max(storage.port_bits for storage in chip.storage.values())
     return SimResult(
-        chip=chip.name, model=asked.trace.name, chip_kind=chip.kind, settings=asked.settings,
+        chip=chip.name, model=inputs.trace.name, chip_kind=chip.kind, settings=inputs.stated(),
         num_sentences=len(latency_s),
         accuracy=right.value if right else None,
         accuracy_low=right.low if right else None,
         accuracy_high=right.high if right else None,
-        average_exit_layer=float(run.exit_layers.mean()) if asked.trace.has_exits else None,
-        num_layers=asked.trace.num_layers,
+        average_exit_layer=float(run.exit_layers.mean()) if inputs.trace.has_exits else None,
+        num_layers=inputs.trace.num_layers,
         latency_s=Interval.exact(float(latency_s.mean())),
         energy_j=priced.mean_energy_j, chip_energy_j=priced.mean_chip_energy_j,
         offchip_energy_j=priced.mean_offchip_energy_j, host_energy_j=priced.mean_host_energy_j,
         ideal_latency_s=ideal,
         area_mm2=priced.area_mm2, area_parts_mm2=priced.area_parts_mm2,
-        sentences=sentence_rows(asked, latency_s, chip_j, offchip_j, host_j, run.schedule),
+        sentences=sentence_rows(inputs, latency_s, chip_j, offchip_j, host_j, run.schedule),
         breakdown=priced.breakdown,
         bottlenecks=layer_bottlenecks(run, simulator, counts),
         roofline=roofline_points(run, simulator, counts),
@@ -88,14 +88,14 @@ def accelerator_result(
         )),
         assumed=(
             *chip.assumed, *priced.assumed, *lines_of_kind(technology, scheduled, "assumed"),
-            *_trace_assumptions(asked), *voltage_assumptions(run)
+            *_trace_assumptions(inputs), *voltage_assumptions(run)
         ),
         fitted=priced.fitted,
         not_modelled=(*chip.not_modelled, *priced.not_modelled),
-        inputs=input_hashes(asked, chip, technology),
+        inputs=input_hashes(inputs, chip, technology),
         notes=(
-            *asked.trace.notes, *_notes(mapper, simulator, run), *_exit_notes(asked),
-            *_answer_notes(asked), *_pair_notes(simulator),
+            *inputs.trace.notes, *_notes(mapper, simulator, run), *_exit_notes(inputs),
+            *_answer_notes(inputs), *_pair_notes(simulator),
             *wear_notes(chip, technology, simulator.plans, counts, len(latency_s)),
         ),
         time_parts_s=time_parts_s(run, simulator.plans),
@@ -118,31 +118,31 @@ def _pair_notes(simulator: Simulator) -> tuple[str, ...]:
     return (f"{words}: {', '.join(left)}",) if left else ()
 
 
-def _exit_notes(asked: RunInput) -> tuple[str, ...]:
-    if asked.target is None or asked.decision.strategy != "entropy":
+def _exit_notes(inputs: RunInput) -> tuple[str, ...]:
+    if inputs.target is None or inputs.decision.strategy != "entropy":
         return ()
     return ("no exit is forecast: the voltage of every sentence is planned for full depth",)
 
 
-def _trace_assumptions(asked: RunInput) -> tuple[str, ...]:
+def _trace_assumptions(inputs: RunInput) -> tuple[str, ...]:
     lines = []
-    if asked.workload is None or asked.workload.arithmetic == "float32":
+    if inputs.workload is None or inputs.workload.arithmetic == "float32":
         lines.append(
             "activations are computed in float32 for answers and exits; the chip's own arithmetic "
             "is not applied (--arithmetic chip)"
         )
-    if asked.trace.activation_statistics is None:
+    if inputs.trace.activation_statistics is None:
         lines.append("activations are dense: no activation mask statistics in the trace")
-    if asked.trace.token_counts is None:
+    if inputs.trace.token_counts is None:
         lines.append("embedding rows are placed in vocabulary order: no token counts in the trace")
     return tuple(lines)
 
 
-def _answer_notes(asked: RunInput) -> tuple[str, ...]:
+def _answer_notes(inputs: RunInput) -> tuple[str, ...]:
     """What the arithmetic of the answers could not hold, and where zeros come from."""
-    origin = asked.trace.activation_statistics
+    origin = inputs.trace.activation_statistics
     zeros = () if origin is None else (f"zeros of activations: {origin}",)
-    return zeros if asked.workload is None else (*asked.workload.notes, *zeros)
+    return zeros if inputs.workload is None else (*inputs.workload.notes, *zeros)
 
 
 def _notes(mapper: Mapper, simulator: Simulator, run: SimulationRun) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from tqdm import tqdm
@@ -18,25 +18,18 @@ from edgesim.energy.activity import MeanActivity
 from edgesim.energy.area import estimate_area
 from edgesim.errors import InputError
 from edgesim.hw.spec import AcceleratorSpec, Chip, GpuSpec
-from edgesim.ir.exits import ExitPolicy
 from edgesim.ir.interval import Interval
-from edgesim.ir.latency import LatencyTarget
-from edgesim.ir.optrace import OpTrace
 from edgesim.ir.result import SimResult
 from edgesim.ir.run import SimulationRun
 from edgesim.ir.uncertainty import Conclusion, FamilySwing, FigureRange, Uncertainty
-from edgesim.ir.workload import Workload
-from edgesim.pipeline.gpu import simulate_gpu_chip
+from edgesim.pipeline.gpu import gpu_precision
+from edgesim.pipeline.opening import OpenRun, PlayedRun, play_on, simulator_of
 from edgesim.pipeline.resampling import ACCURACY, over_sentences, spread
-from edgesim.pipeline.run_input import RunInput, prepare
-from edgesim.pipeline.simulate import PlayedRun, play
 from edgesim.pipeline.summary import schedule_entries
 from edgesim.sim.gpu import GpuParameters
 from edgesim.sim.gpu_work import MeanKernels
-from edgesim.sim.scheduled_run import ScheduledSimulator
 from edgesim.sim.segment_logs import SegmentLogs
-from edgesim.sim.workload_run import WorkloadSimulator
-from edgesim.tech import Technology, load_technology
+from edgesim.tech import Technology
 from edgesim.tech.sampling import EntrySampler
 
 SAMPLES = 1000
@@ -107,13 +100,10 @@ class AcceleratorSide:
         played = self.nominal
         if all(timing.value(name) == played.technology.value(name) for name in self.timed):
             return played.run
-        asked = played.asked
-        ids = None if asked.workload is None else asked.workload.token_ids
-        if asked.target is not None:
-            scheduled = ScheduledSimulator(played.mapper, played.chip, timing, self._logs)
-            return scheduled.run(asked.num_tokens, asked.decision, asked.target, ids)
-        simulator = WorkloadSimulator(played.mapper, played.chip, timing, self._logs)
-        return simulator.run(asked.num_tokens, asked.exit_layers, asked.decision.ramps, ids)
+        return play_on(
+            simulator_of(played.inputs, played.mapper, played.chip, timing, self._logs),
+            played.inputs,
+        )
 
 
 def _timed_entries(played: PlayedRun) -> tuple[str, ...]:
@@ -150,64 +140,46 @@ class GpuSide:
 
 
 def assess_uncertainty(
-    trace: OpTrace, chip: Chip, against: Chip | None = None, *, samples: int = SAMPLES,
-    simulations: int = SIMULATIONS, seed: int = 0, technology: Technology | None = None,
-    **run_options: Any,
+    run: OpenRun, against: OpenRun | None = None, *, samples: int = SAMPLES,
+    simulations: int = SIMULATIONS, seed: int = 0,
 ) -> Uncertainty:  # fmt: skip
     """5 to 95 % of the figures of a run over the ranges of its entries, seeded.
 
-    `against` is another chip, on the same samples, for conclusions that compare. `run_options` are
-    those of `simulate`: workload, exit_policy, pad_to, a latency target, strategy. Raises
-    InputError for a chip whose figures are measured, for a GPU under a latency target, and for
-    less than 20 samples or one simulation.
+    `against` is a run on another chip, on the same samples, for conclusions that compare. Raises
+    InputError for a chip whose figures are measured, and for less than 20 samples or one
+    simulation.
     """
     if samples < 20 or simulations < 1:
         raise InputError(
             f"{samples} samples, {simulations} simulations; at least 20 and 1 are wanted"
         )
-    tables = technology if technology is not None else load_technology()
-    asked = _asked(trace, **run_options)
-    side, result = _side(asked, chip, tables)
-    other = None if against is None else _side(asked, against, tables)[0]
-    sides = [side] if other is None else [side, other]
+    tables, chip = run.technology, run.chip
+    other_chip = None if against is None else against.chip
+    side = _side(run)
+    sides = [side] if against is None else [side, _side(against)]
     rows = _draw(sides, tables, samples, simulations, np.random.default_rng(seed))
     names = {entry for one in sides for entry in one.entries}
     sampler = EntrySampler.of(tables, names)
     nominal = [one.figures(tables, tables) for one in sides]
     return Uncertainty(
-        chip.name, against.name if against is not None else "", samples, simulations, seed,
+        chip.name, "" if other_chip is None else other_chip.name, samples, simulations, seed,
         len(sampler.families), sum(len(ids) for ids in sampler.families.values()),
-        _ranges(nominal[0], rows[0], result, seed),
+        _ranges(nominal[0], rows[0], run.result, seed),
         _swings(side, tables),
-        _conclusions(chip, against, nominal, rows), _ratios(nominal, rows),
+        _conclusions(chip, other_chip, nominal, rows), _ratios(nominal, rows),
     )  # fmt: skip
 
 
-def _asked(
-    trace: OpTrace, workload: Workload | None = None, exit_policy: ExitPolicy | None = None,
-    pad_to: int | None = None, arithmetic: str = "float32", latency_target_s: float | None = None,
-    latency_target_fraction: float | None = None, strategy: str | None = None,
-) -> RunInput:  # fmt: skip
-    target = LatencyTarget.of(latency_target_s, latency_target_fraction)
-    return prepare(
-        trace, workload, exit_policy, pad_to, arithmetic, target=target, strategy=strategy
-    )
-
-
-def _side(asked: RunInput, chip: Chip, tables: Technology) -> tuple[Side, SimResult]:
-    if isinstance(chip, AcceleratorSpec):
-        played = play(asked, chip, tables)
-        result = played.result()
-        return AcceleratorSide(played, result, _timed_entries(played)), result
-    if not isinstance(chip, GpuSpec):
-        raise InputError(f"{chip.name}: its figures are measured, they rest on no entries")
-    if asked.target is not None:
-        raise InputError(f"{chip.name} has no voltage-frequency pairs; leave the target out")
-    precision = chip.precisions[0]
-    exits = asked.exit_layers if asked.early_exit else None
-    result = simulate_gpu_chip(asked, chip, tables, precision)
-    kernels = MeanKernels.of(asked.trace, precision, asked.num_tokens, exits)
-    return GpuSide(chip, precision, kernels, tuple(u.entry for u in result.sources)), result
+def _side(run: OpenRun) -> Side:
+    if isinstance(run.chip, AcceleratorSpec):
+        return AcceleratorSide(run.played, run.result, _timed_entries(run.played))
+    if not isinstance(run.chip, GpuSpec):
+        raise InputError(f"{run.chip.name}: its figures are measured, they rest on no entries")
+    inputs = run.inputs
+    precision = gpu_precision(inputs, run.chip)
+    exits = inputs.exit_layers if inputs.early_exit else None
+    kernels = MeanKernels.of(inputs.trace, precision, inputs.num_tokens, exits)
+    return GpuSide(run.chip, precision, kernels, tuple(u.entry for u in run.result.sources))
 
 
 def _draw(

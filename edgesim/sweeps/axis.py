@@ -12,7 +12,7 @@ from edgesim.errors import InputError
 
 OPTIONS = (
     "exit_threshold", "exit_layer", "strategy", "latency_target_s", "latency_target_fraction",
-    "pad_to", "precision",
+    "pad_to", "arithmetic", "precision",
 )  # fmt: skip
 """Run options that an axis may be named after."""
 RESERVED = ("chip", "model", *OPTIONS)

@@ -10,7 +10,6 @@ from typing import Any
 
 from edgesim.errors import EdgesimError, InputError
 from edgesim.hw.loader import OVERRIDE, ChipTemplate
-from edgesim.pipeline.evaluate import RunOptions
 from edgesim.pipeline.models import find_model
 from edgesim.sweeps.axis import OPTIONS, RESERVED, Axis, Setting, parse_axis
 from edgesim.sweeps.constraint import Constraint, parse_constraint
@@ -33,7 +32,8 @@ class Point:
     model: str | None
     chip: str
     overrides: Mapping[str, Any]
-    options: RunOptions
+    options: Mapping[str, Any]
+    """Every run option by name; None stands for its absence."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,12 +59,21 @@ class Design:
     @property
     def models(self) -> tuple[str | None, ...]:
         """Models that points may name, each once; None for the trace that a sweep is given."""
-        found = [self.fixed.get("model", self.model)]
+        return self._named("model", self.model)
+
+    @property
+    def arithmetics(self) -> tuple[str | None, ...]:
+        """Arithmetics that points may name, each once; None is that of the workload."""
+        return self._named("arithmetic", None)
+
+    def _named(self, path: str, default: Any) -> tuple[Any, ...]:
+        """Values that points may give a path, each once."""
+        values = [self.fixed.get(path, default)]
         for axis in self.axes:
             settings = (axis.setting(value) for value in axis.values)
-            named = [setting["model"] for setting in settings if "model" in setting]
-            found = [*named] if named else found
-        return tuple(dict.fromkeys(found))
+            named = [setting[path] for setting in settings if path in setting]
+            values = named or values
+        return tuple(dict.fromkeys(values))
 
     def chip_part(self, choice: Sequence[Any]) -> list[Any]:
         """The values that decide about chip and model, run options left out."""
@@ -80,7 +89,7 @@ class Design:
         for axis, value in zip(self.axes, choice, strict=True):
             chosen |= axis.setting(value)
         every = {**self.fixed, **chosen}
-        options = RunOptions(**{name: option_value(name, every.get(name)) for name in OPTIONS})
+        options = {name: option_value(name, every.get(name)) for name in OPTIONS}
         overrides = {path: value for path, value in every.items() if path not in RESERVED}
         return Point(
             chosen, every.get("model", self.model), str(every.get("chip", self.chip)), overrides,

@@ -163,16 +163,16 @@ class _Work:
         impossible = [
             job.outcome("infeasible", job.reason, {}, 0.0)
             for job in new.values()
-            if job.chip is None
+            if job.work is None
         ]
         if impossible:
             self.sweep.note(impossible)
             self.known |= {outcome.key: outcome for outcome in impossible}
         points = []
         for key, job in new.items():
-            if job.chip is not None and key not in self.open_jobs:
+            if job.work is not None and key not in self.open_jobs:
                 self.open_jobs[key] = job
-                points.append(OpenPoint(key, job.source, job.chip, job.point.options))
+                points.append(OpenPoint(key, job.source, *job.work))
         return points
 
     def _plan(self, places: Sequence[int]) -> list[Job]:

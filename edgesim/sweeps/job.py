@@ -2,83 +2,76 @@
 
 from __future__ import annotations
 
-import tempfile
+import pickle
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
 from edgesim.errors import ChipError, InfeasibleError, InputError, TechnologyError
 from edgesim.hw.spec import Chip
 from edgesim.ir.optrace import OpTrace
-from edgesim.ir.trace_file import load_trace, save_trace
+from edgesim.ir.request import FLOAT32, RunRequest
 from edgesim.ir.workload import Workload
-from edgesim.pipeline.evaluate import Evaluator, Figures, RunOptions
+from edgesim.pipeline.evaluate import Evaluator, Figures
 from edgesim.tech import Technology
 
-TRACE, WORKLOAD = "trace.npz", "workload.npz"
+CONTENT = "content.pickle"
 
 
 @dataclass(frozen=True)
 class Source:
-    """Trace and workload of a sweep, as files or as their bytes; equal keys mean equal content."""
+    """Trace and workload of a sweep, as a file or as its bytes; equal keys mean equal content."""
 
     key: str
     folder: str = field(default="", compare=False)
-    """Where the files lie on this machine; empty where the content travels along."""
-    trace: bytes = field(default=b"", compare=False)
-    workload: bytes = field(default=b"", compare=False)
+    """Where the file lies on this machine; empty where the content travels along."""
+    content: bytes = field(default=b"", compare=False)
     technology: Technology | None = field(default=None, compare=False)
     """None for the shipped tables."""
     reuse: bool = True
+    arithmetic: str = field(default=FLOAT32, compare=False)
+    """Of the workload's answers."""
 
     def shipped(self) -> Source:
-        """The same with the files' content, for workers on other machines."""
-        folder = Path(self.folder)
-        workload = folder / WORKLOAD
-        return Source(
-            self.key, "", (folder / TRACE).read_bytes(),
-            workload.read_bytes() if workload.is_file() else b"", self.technology, self.reuse,
-        )  # fmt: skip
+        """The same with the file's content, for workers on other machines."""
+        return replace(self, folder="", content=(Path(self.folder) / CONTENT).read_bytes())
 
     def load(self) -> Evaluator:
         """An evaluator over the content."""
-        if self.folder:
-            return self._from(Path(self.folder))
-        with tempfile.TemporaryDirectory(prefix="edgesim-") as folder:
-            (Path(folder) / TRACE).write_bytes(self.trace)
-            if self.workload:
-                (Path(folder) / WORKLOAD).write_bytes(self.workload)
-            return self._from(Path(folder))
-
-    def _from(self, folder: Path) -> Evaluator:
-        stored = folder / WORKLOAD
-        workload = Workload.load(stored) if stored.is_file() else None
-        return Evaluator(load_trace(folder / TRACE), workload, self.technology, self.reuse)
+        content = (Path(self.folder) / CONTENT).read_bytes() if self.folder else self.content
+        trace, workload = pickle.loads(content)
+        return Evaluator(trace, workload, self.technology, self.reuse)
 
 
 def write_source(
     folder: Path, key: str, trace: OpTrace, workload: Workload | None,
     technology: Technology | None, reuse: bool,
 ) -> Source:  # fmt: skip
-    """Lay trace and workload down in a folder. Raises InputError where the disk refuses."""
+    """Lay trace and workload down in a folder that only this user can write, for workers.
+
+    Weight values and the order of token ids are kept: runs in a chip's arithmetic execute them.
+    Raises InputError where the disk refuses.
+    """
     try:
         folder.mkdir()
-        save_trace(trace, folder / TRACE)
-        if workload is not None:
-            workload.save(folder / WORKLOAD)
-    except (OSError, InputError) as error:
+        with (folder / CONTENT).open("wb") as file:
+            pickle.dump((trace, workload), file, pickle.HIGHEST_PROTOCOL)
+    except OSError as error:
         raise InputError(
             f"{error}: workers read trace and workload from the temporary folder; free some room "
             "there, or name another in TMPDIR"
         ) from None
-    return Source(key, str(folder), technology=technology, reuse=reuse)
+    arithmetic = FLOAT32 if workload is None else workload.arithmetic
+    return Source(
+        key, str(folder), technology=technology, reuse=reuse, arithmetic=arithmetic
+    )  # fmt: skip
 
 
-AskedPoint = tuple[Chip, RunOptions]
-"""What a worker is asked for."""
+PointRequest = tuple[Chip, RunRequest]
+"""What a worker computes."""
 
 
 @dataclass(frozen=True)
@@ -91,13 +84,13 @@ class Verdict:
     seconds: float
 
 
-def evaluate_points(source: Source, points: Sequence[AskedPoint]) -> list[Verdict]:
+def evaluate_points(source: Source, points: Sequence[PointRequest]) -> list[Verdict]:
     """Verdicts of several points. Never raises for a point: failures are verdicts."""
     try:
         evaluator = _evaluator(source, threading.get_ident())
     except Exception as error:
         return [Verdict("failed", _reason(error), {}, 0.0) for _ in points]
-    return [_verdict(evaluator, chip, options) for chip, options in points]
+    return [_verdict(evaluator, chip, request) for chip, request in points]
 
 
 @lru_cache(maxsize=4)
@@ -106,11 +99,11 @@ def _evaluator(source: Source, thread: int) -> Evaluator:
     return source.load()
 
 
-def _verdict(evaluator: Evaluator, chip: Chip, options: RunOptions) -> Verdict:
+def _verdict(evaluator: Evaluator, chip: Chip, request: RunRequest) -> Verdict:
     begin = time.perf_counter()
     status, reason, figures = "feasible", "", Figures()
     try:
-        figures = evaluator.figures(chip, options)
+        figures = evaluator.figures(chip, request)
     except (InfeasibleError, InputError, TechnologyError, ChipError) as error:
         status, reason = "infeasible", str(error)
     except Exception as error:

@@ -26,12 +26,12 @@ STORAGE = {
 ABSENT = {
     "exit_threshold": "full depth", "exit_layer": "no fixed layer", "pad_to": "own S",
     "strategy": "default strategy", "latency_target_s": "no target",
-    "latency_target_fraction": "no target",
+    "latency_target_fraction": "no target", "arithmetic": "arithmetic of the workload",
 }  # fmt: skip
 """What a run option that is not set is called."""
 SAID = {
     "exit_threshold": "exit ", "exit_layer": "layer ", "pad_to": "S=", "strategy": "",
-    "latency_target_s": "target ", "latency_target_fraction": "target ",
+    "latency_target_s": "target ", "latency_target_fraction": "target ", "arithmetic": "in ",
 }  # fmt: skip
 MEANT = {"latency_target_fraction": " of full time"}
 

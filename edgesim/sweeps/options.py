@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from edgesim.ir.exits import STRATEGIES
+from edgesim.ir.request import ARITHMETICS
 from edgesim.units import parse_quantity
 
 
@@ -29,6 +30,7 @@ ALLOWED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "latency_target_fraction": (
         lambda v: _number(v) and 0 < v < math.inf, "a share above 0 of each sentence's full time"),
     "pad_to": (_whole, "tokens of at least 1, or null for each sentence's own"),
+    "arithmetic": (lambda v: v in ARITHMETICS, f"one of {', '.join(ARITHMETICS)}, or null"),
     "precision": (lambda v: isinstance(v, str), "fp16 or fp32, of a GPU"),
 }  # fmt: skip
 """What a run option may be, and how a reader is told."""

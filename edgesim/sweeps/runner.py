@@ -10,7 +10,7 @@ from typing import Any
 
 from edgesim.errors import InputError
 from edgesim.hw.spec import Chip
-from edgesim.pipeline.evaluate import RunOptions
+from edgesim.ir.request import RunRequest
 from edgesim.sweeps.job import Source, Verdict, evaluate_points, failed
 from edgesim.sweeps.pools import Lane, Pool
 
@@ -29,7 +29,7 @@ class OpenPoint:
     key: str
     source: Source
     chip: Chip
-    options: RunOptions
+    request: RunRequest
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,9 +133,9 @@ class Runner:
         source = self._sent.get(task.source.key)
         if source is None:
             source = self._sent[task.source.key] = self.pool.send(task.source)
-        asked = [(point.chip, point.options) for point in task.points]
+        requests = [(point.chip, point.request) for point in task.points]
         try:
-            future = queue.lane.executor.submit(evaluate_points, source, asked)
+            future = queue.lane.executor.submit(evaluate_points, source, requests)
         except BrokenExecutor as error:
             future = Future()
             future.set_exception(error)

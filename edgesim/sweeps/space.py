@@ -17,8 +17,9 @@ class Space:
 
     An axis is named by a dotted chip path (`pu.vector_size`), by `chip`, `model`, `exit_threshold`
     (nats, None is full depth), `exit_layer`, `strategy`, `latency_target_s` (seconds or "50 ms"),
-    `latency_target_fraction`, `pad_to` or `precision`, or freely when its values are mappings
-    that set several of these at once. Its values are a list, or a range
+    `latency_target_fraction`, `pad_to`, `arithmetic` (None takes answers as the workload holds
+    them) or `precision` (of GPUs), or freely when its values are mappings that set several of
+    these at once. Its values are a list, or a range
     `{"low": …, "high": …, "num": …, "log": …}` of numbers or quantities ("0.6 V"); `num` is needed
     by a grid only.
     """

@@ -12,17 +12,17 @@ from edgesim.hw.loader import load_chip
 from edgesim.hw.spec import AcceleratorSpec, Chip, chip_content
 from edgesim.ir.encoder_trace import ALBERT_BASE, encoder_trace
 from edgesim.ir.eventlog import EventLog
-from edgesim.ir.exits import EntropyExit, ForecastExit
+from edgesim.ir.exits import ForecastExit
 from edgesim.ir.latency import LatencyTarget
 from edgesim.ir.ops import AttentionScores
 from edgesim.ir.optrace import OpTrace
 from edgesim.ir.plan import SegmentPlan
+from edgesim.ir.request import RunRequest
 from edgesim.ir.result import SimResult
 from edgesim.ir.workload import Workload
 from edgesim.lowering.idle_heads import without_idle_heads
 from edgesim.mapping.artifact import mapper_for
-from edgesim.pipeline.run_input import prepare
-from edgesim.pipeline.simulate import play, simulate
+from edgesim.pipeline.opening import open_run
 from edgesim.sim.player import simulate_segment
 from edgesim.sim.segment_logs import SegmentLogs
 from edgesim.tech import Technology, load_technology
@@ -90,12 +90,11 @@ class Bench:
         """A run padded to 128 tokens: one sentence at full depth, or the authors' with exits."""
         key = ("result", _content(chip), id(trace), threshold, precision)
         if key not in self._known:
-            workload = None if threshold is None else self.workload
-            self._known[key] = simulate(
-                trace, chip, workload=workload, pad_to=PADDED_TOKENS, precision=precision,
-                exit_policy=None if threshold is None else EntropyExit(threshold),
-                technology=self.technology,
+            request = RunRequest.of(
+                workload=None if threshold is None else self.workload, exit_threshold=threshold,
+                pad_to=PADDED_TOKENS, precision=precision,
             )  # fmt: skip
+            self._known[key] = open_run(request, trace, chip, self.technology).result
         return self._known[key]  # type: ignore[no-any-return]
 
     def forecast_result(
@@ -104,11 +103,11 @@ class Bench:
         """The authors' sentences, slowed down behind layer 1 as far as the target allows."""
         key = ("forecast", _content(chip), id(trace), exits.threshold, target_s)
         if key not in self._known:
-            asked = prepare(
-                trace, self.workload, exits, PADDED_TOKENS, "float32",
-                target=LatencyTarget.of(target_s, None),
-            )  # fmt: skip
-            self._known[key] = play(asked, chip, self.technology, self._logs).result()
+            request = RunRequest(
+                self.workload, exits, PADDED_TOKENS, target=LatencyTarget(target_s)
+            )
+            run = open_run(request, trace, chip, self.technology, logs=self._logs)
+            self._known[key] = run.result
         return self._known[key]  # type: ignore[no-any-return]
 
     def layer(self, chip: AcceleratorSpec, trace: OpTrace) -> tuple[SegmentPlan, EventLog]:

@@ -14,9 +14,10 @@ from edgesim.cli.command_line import main
 from edgesim.errors import InputError
 from edgesim.ir.encoder_trace import ALBERT_BASE, encoder_trace
 from edgesim.ir.predictor import ExitPredictor
+from edgesim.ir.request import RunRequest
 from edgesim.ir.result import SimResult
 from edgesim.ir.workload import Workload
-from edgesim.pipeline.evaluate import Evaluator, RunOptions, figures_of
+from edgesim.pipeline.evaluate import Evaluator, figures_of
 
 TARGET_S = 1.5e-3
 
@@ -124,9 +125,9 @@ def test_the_sweep_evaluator_agrees_with_simulate(
 ) -> None:
     evaluator = Evaluator(trace, workload)
     chip = es.load_chip("edgebert-n16")
-    options = RunOptions(exit_threshold=0.15, latency_target_s=TARGET_S)
+    request = RunRequest.of(exit_threshold=0.15, latency_target_s=TARGET_S)
     for _ in range(2):
-        found = evaluator.figures(chip, options)
+        found = evaluator.figures(chip, request)
         for name, value in figures_of(aware.to_json()).items():
             assert found[name] == (value if value is None else pytest.approx(value)), name
 

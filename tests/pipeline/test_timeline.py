@@ -17,10 +17,9 @@ from toy_traces import BertShape, bert_like, toy_chip
 
 import edgesim as es
 from edgesim.errors import InputError
-from edgesim.pipeline.run_input import prepare
-from edgesim.pipeline.simulate import PlayedRun, play
+from edgesim.ir.request import RunRequest
+from edgesim.pipeline.opening import PlayedRun, open_run
 from edgesim.pipeline.timeline import timeline_content, write_timeline
-from edgesim.tech import load_technology
 
 CHIPS = (
     toy_chip(),
@@ -41,9 +40,8 @@ def played(chip_number: int, threshold: float | None = 0.3) -> PlayedRun:
     trace = bert_like(BertShape(density=0.5, seed=3))
     entropies = np.array([[0.5, 0.1], [0.2, 0.6], [0.6, 0.5]])
     workload = es.Workload("toy", np.array([5, 9, 12]), entropies, None, None)
-    policy = None if threshold is None else es.EntropyExit(threshold)
-    asked = prepare(trace, workload, policy, None, "float32")
-    return play(asked, CHIPS[chip_number], load_technology())
+    request = RunRequest.of(workload=workload, exit_threshold=threshold)
+    return open_run(request, trace, CHIPS[chip_number]).played
 
 
 def ticks(microseconds: float) -> int:

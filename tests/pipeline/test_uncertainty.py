@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,16 +18,19 @@ from edgesim.cli import main
 from edgesim.energy import price
 from edgesim.energy.activity import MeanActivity
 from edgesim.errors import InputError
+from edgesim.hw.spec import Chip
+from edgesim.ir.optrace import OpTrace
+from edgesim.ir.request import RunRequest
+from edgesim.ir.uncertainty import Uncertainty
 from edgesim.ir.workload import Workload
-from edgesim.pipeline.run_input import prepare
-from edgesim.pipeline.simulate import play
+from edgesim.pipeline.opening import open_run
 from edgesim.pipeline.uncertainty import assess_uncertainty
 from edgesim.plot.tornado import plot_tornado, tornado_data
 from edgesim.report.uncertainty import uncertainty_text
 from edgesim.sim.gpu import GpuParameters
 from edgesim.sim.gpu_work import MeanKernels
 from edgesim.sweeps.sentences import spread_subset
-from edgesim.tech import load_technology
+from edgesim.tech import Technology, load_technology
 from edgesim.tech.sampling import EntrySampler, family_of, value_at
 
 SHAPE = BertShape(layers=3)
@@ -40,13 +44,26 @@ def sentences(count: int = 6) -> Workload:
     return Workload("w", tokens, entropies, None, None)
 
 
+def assessed(
+    chip: Chip, against: Chip | None = None, *, trace: OpTrace = TRACE, samples: int = 20,
+    simulations: int = 1, seed: int = 0, technology: Technology | None = None, **request: Any,
+) -> Uncertainty:  # fmt: skip
+    """The uncertainty of a run that keywords ask for, and of the same on another chip."""
+    runs = [
+        open_run(RunRequest.of(**request), trace, one, technology)
+        for one in (chip, against)
+        if one is not None
+    ]
+    return assess_uncertainty(*runs, samples=samples, simulations=simulations, seed=seed)
+
+
 @pytest.mark.parametrize(
     "name", ["edgebert-n16", "edgebert-n8", "edgebert-hls", "edgebert-isscc23"]
 )
 def test_the_mean_sentence_is_priced_as_the_whole_run_is(name: str) -> None:
     chip, technology = toy_chip(name), load_technology()
-    policy = es.EntropyExit(0.3)
-    played = play(prepare(TRACE, sentences(), policy, None, "float32"), chip, technology)
+    request = RunRequest(sentences(), es.EntropyExit(0.3))
+    played = open_run(request, TRACE, chip, technology).played
     priced = price(played.run, TRACE, chip, technology)
     activity = MeanActivity.of(played.run, chip)
     energy = activity.energy_j(chip, technology)
@@ -61,9 +78,9 @@ def test_a_run_at_several_voltages_is_priced_point_by_point() -> None:
     result = es.simulate(
         TRACE, chip, workload=sentences(), exit_policy=es.EntropyExit(0.3), latency_target_s=1e-3
     )
-    found = assess_uncertainty(
-        TRACE, chip, samples=20, simulations=1, workload=sentences(),
-        exit_policy=es.EntropyExit(0.3), latency_target_s=1e-3, technology=technology,
+    found = assessed(
+        chip, workload=sentences(), exit_policy=es.EntropyExit(0.3), latency_target_s=1e-3,
+        technology=technology,
     )  # fmt: skip
     energy = {figure.name: figure.sampled for figure in found.figures}
     assert result.energy_j is not None
@@ -74,10 +91,8 @@ def test_a_run_at_several_voltages_is_priced_point_by_point() -> None:
 
 
 def test_under_a_target_clocks_and_changes_move_time_and_energy() -> None:
-    asked = {"exit_policy": es.EntropyExit(0.3), "latency_target_fraction": 1.5}
-    found = assess_uncertainty(
-        TRACE, toy_chip(), samples=20, simulations=4, workload=sentences(), **asked
-    )
+    request = {"exit_policy": es.EntropyExit(0.3), "latency_target_fraction": 1.5}
+    found = assessed(toy_chip(), simulations=4, workload=sentences(), **request)
     widths = {swing.family: swing.width_j for swing in found.swings}
     clocks = "voltage_frequency.edgebert_simulated_*_mv.frequency_mhz"
     assert [name for name in widths if name.startswith("voltage_frequency.")] == [clocks]
@@ -85,14 +100,12 @@ def test_under_a_target_clocks_and_changes_move_time_and_energy() -> None:
     latency = found.figures[0].sampled
     assert latency is not None
     assert latency.high > 1.01 * latency.low
-    bare = assess_uncertainty(TRACE, toy_chip(), samples=20, simulations=4, workload=sentences())
+    bare = assessed(toy_chip(), simulations=4, workload=sentences())
     assert not [s for s in bare.swings if s.family.startswith(("voltage_frequency.", "ldo.slew"))]
 
 
 def test_on_a_test_chip_the_copies_are_sampled_with_the_time() -> None:
-    found = assess_uncertainty(
-        TRACE, toy_chip("edgebert-isscc23"), samples=20, simulations=4, pad_to=16
-    )
+    found = assessed(toy_chip("edgebert-isscc23"), simulations=4, pad_to=16)
     (copies,) = (s for s in found.swings if s.family == "isscc23.host_copy_cycles_per_word")
     assert copies.width_j > 0
     latency = found.figures[0].sampled
@@ -103,10 +116,11 @@ def test_on_a_test_chip_the_copies_are_sampled_with_the_time() -> None:
 def test_the_mean_kernels_take_as_long_as_the_gpu_run() -> None:
     chip, technology = es.load_chip("tx2-maxn"), load_technology()
     for policy in (None, es.EntropyExit(0.3)):
-        asked = prepare(TRACE, sentences(), policy, None, "float32")
-        exits = asked.exit_layers if policy else None
-        kernels = MeanKernels.of(TRACE, "fp16", asked.num_tokens, exits)
-        result = es.simulate(TRACE, chip, workload=sentences(), exit_policy=policy)
+        request = RunRequest.of(workload=sentences(), exit_policy=policy)
+        run = open_run(request, TRACE, chip, technology)
+        exits = run.inputs.exit_layers if policy else None
+        kernels = MeanKernels.of(TRACE, "fp16", run.inputs.num_tokens, exits)
+        result = run.result
         parameters = GpuParameters.of("tx2_maxn", "fp16", technology)
         assert kernels.latency_s(parameters) == pytest.approx(result.latency_s.value)
 
@@ -151,9 +165,7 @@ def test_one_uncertain_entry_gives_the_percentiles_of_its_own_range() -> None:
         if key != name
     }
     technology = type(whole)("one", {**points, name: whole.entry(name)})
-    found = assess_uncertainty(
-        TRACE, toy_chip(), samples=400, simulations=1, pad_to=32, technology=technology
-    )
+    found = assessed(toy_chip(), samples=400, pad_to=32, technology=technology)
     (swing,) = found.swings
     entry = whole.entry(name)
     assert (swing.family, found.num_entries) == (name, 1)
@@ -168,7 +180,7 @@ def test_one_uncertain_entry_gives_the_percentiles_of_its_own_range() -> None:
 
 def test_the_same_chip_on_both_sides_never_changes_sign_because_samples_are_common() -> None:
     slow = toy_chip(overrides={"storage.lpddr4.port": "32 bit"}).model_copy(update={"name": "slow"})
-    found = assess_uncertainty(TRACE, slow, toy_chip(), samples=60, simulations=2, pad_to=32)
+    found = assessed(slow, toy_chip(), samples=60, simulations=2, pad_to=32)
     by_text = {c.text: c for c in found.conclusions}
     faster = by_text["slow is faster than edgebert-n16"]
     energy = by_text["slow takes less energy than edgebert-n16"]
@@ -178,22 +190,19 @@ def test_the_same_chip_on_both_sides_never_changes_sign_because_samples_are_comm
 
 def test_the_seed_decides_the_samples_and_the_sentences_the_bootstrap() -> None:
     def run(seed: int) -> dict[str, object]:
-        found = assess_uncertainty(
-            TRACE, toy_chip(), samples=20, simulations=1, seed=seed, workload=sentences()
-        )
+        found = assessed(toy_chip(), seed=seed, workload=sentences())
         return {**found.to_json(), "seed": 0}
 
     assert run(1) == run(1)
     assert run(1) != run(2)
-    one = assess_uncertainty(TRACE, toy_chip(), samples=20, simulations=1, pad_to=16)
+    one = assessed(toy_chip(), pad_to=16)
     assert all(figure.over_sentences is None for figure in one.figures)
 
 
 def test_accuracy_is_resampled_over_sentences_and_changed_by_no_entry() -> None:
     model = es.find_model("minilm-sst2-ee")
     few = spread_subset(model.workload(), 200)
-    found = assess_uncertainty(
-        model.trace(), toy_chip(), samples=20, simulations=1, workload=few,
+    found = assessed(toy_chip(), trace=model.trace(), workload=few,
         exit_policy=es.EntropyExit(0.24),
     )  # fmt: skip
     (figure,) = (f for f in found.figures if f.name == "accuracy")
@@ -210,11 +219,11 @@ def test_accuracy_is_resampled_over_sentences_and_changed_by_no_entry() -> None:
 
 def test_ratios_rest_on_common_samples_and_are_narrower_than_independent_ones() -> None:
     slow = toy_chip(overrides={"pu.vector_size": 8}).model_copy(update={"name": "slow"})
-    same = assess_uncertainty(TRACE, toy_chip(), toy_chip(), samples=60, simulations=2, pad_to=32)
+    same = assessed(toy_chip(), toy_chip(), samples=60, simulations=2, pad_to=32)
     for ratio in same.ratios:
         assert ratio.sampled is not None
         assert (ratio.sampled.low, ratio.sampled.value, ratio.sampled.high) == (1, 1, 1)
-    other = assess_uncertainty(TRACE, slow, toy_chip(), samples=60, simulations=2, pad_to=32)
+    other = assessed(slow, toy_chip(), samples=60, simulations=2, pad_to=32)
     ratio = next(r.sampled for r in other.ratios if r.name == "energy")
     energy = next(f.sampled for f in other.figures if f.name == "energy")
     assert ratio.high / ratio.low < energy.high / energy.low
@@ -222,9 +231,7 @@ def test_ratios_rest_on_common_samples_and_are_narrower_than_independent_ones() 
 
 
 def test_the_text_and_the_picture_name_the_widest_family_first() -> None:
-    found = assess_uncertainty(
-        TRACE, toy_chip(), es.load_chip("tx2-maxn"), samples=20, simulations=1, pad_to=16
-    )
+    found = assessed(toy_chip(), es.load_chip("tx2-maxn"), pad_to=16)
     text = uncertainty_text(found)
     assert "20 samples of" in text
     assert "edgebert-n16 takes less energy than tx2-maxn: holds" in text
@@ -238,9 +245,9 @@ def test_the_text_and_the_picture_name_the_widest_family_first() -> None:
 
 def test_what_cannot_be_sampled_is_refused() -> None:
     with pytest.raises(InputError, match="at least 20 and 1"):
-        assess_uncertainty(TRACE, toy_chip(), samples=2, pad_to=16)
+        assessed(toy_chip(), samples=2, pad_to=16)
     with pytest.raises(InputError, match="host-cpu: its figures are measured"):
-        assess_uncertainty(TRACE, es.load_chip("host-cpu"), pad_to=16)
+        assessed(es.load_chip("host-cpu"), pad_to=16)
 
 
 def test_the_command_puts_the_samples_beside_the_run(

@@ -24,11 +24,11 @@ SHAPE = BertShape(width=16, heads=1, hidden=16, layers=1, vocabulary=16, max_tok
 
 
 class SlowStub:
-    """Stands in for an evaluator: a millisecond a point, figures from the options."""
+    """Stands in for an evaluator: a millisecond a point, figures from the request."""
 
-    def figures(self, chip: Any, options: Any) -> Figures:
+    def figures(self, chip: Any, request: Any) -> Figures:
         time.sleep(0.001)
-        return {"energy_j": options.exit_threshold, "latency_s": chip.clock.voltage_v}
+        return {"energy_j": request.exit_policy.threshold, "latency_s": chip.clock.voltage_v}
 
 
 def main() -> None:

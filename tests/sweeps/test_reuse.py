@@ -14,9 +14,10 @@ from toy_traces import toy_chip
 import edgesim as es
 from edgesim.hw.loader import load_chip
 from edgesim.ir.optrace import OpTrace
+from edgesim.ir.request import RunRequest
 from edgesim.ir.workload import Workload
 from edgesim.mapping.planner import Mapper
-from edgesim.pipeline.evaluate import Evaluator, RunOptions, figures_of
+from edgesim.pipeline.evaluate import Evaluator, figures_of
 from edgesim.sim.player import simulate_segment
 from edgesim.sim.segment_logs import SegmentLogs, timed_text
 from edgesim.tech import load_technology
@@ -29,14 +30,14 @@ CHIPS: list[dict[str, Any]] = [
         ({}, {"storage.reram.capacity": "1 KiB"}, {"pu.vector_size": 8}),
     )
 ]
-RUNS = [RunOptions(threshold) for threshold in (None, 0.5, 0.0, 0.2)]
+RUNS = [RunRequest.of(exit_threshold=threshold) for threshold in (None, 0.5, 0.0, 0.2)]
 
 
 def every_point(evaluator: Evaluator) -> str:
     records = []
     for overrides in CHIPS:
         chip = load_chip("edgebert-n16", overrides)
-        records += [evaluator.figures(chip, options) for options in RUNS]
+        records += [evaluator.figures(chip, request) for request in RUNS]
     return json.dumps(records, sort_keys=True)
 
 
@@ -54,21 +55,19 @@ def test_figures_are_those_of_simulate(trace: OpTrace, workload: Workload) -> No
     evaluator = Evaluator(trace, workload)
     for overrides in CHIPS[:4]:
         chip = load_chip("edgebert-n16", overrides)
-        for options in RUNS:
-            threshold = options.exit_threshold
-            policy = None if threshold is None else es.EntropyExit(threshold)
-            result = es.simulate(trace, chip, workload=workload, exit_policy=policy)
-            assert evaluator.figures(chip, options) == figures_of(result.to_json())
+        for request in RUNS:
+            result = es.simulate(trace, chip, workload=workload, exit_policy=request.exit_policy)
+            assert evaluator.figures(chip, request) == figures_of(result.to_json())
 
 
 def test_a_change_of_voltage_or_technology_plays_nothing_again(
     trace: OpTrace, workload: Workload
 ) -> None:
     evaluator = Evaluator(trace, workload)
-    before = evaluator.figures(load_chip("edgebert-n16"), RunOptions(0.3))
+    before = evaluator.figures(load_chip("edgebert-n16"), RunRequest.of(exit_threshold=0.3))
     plays = evaluator.logs.plays
     chip = load_chip("edgebert-n16", {"clock.voltage": "0.7 V"})
-    after = evaluator.figures(chip, RunOptions(0.3))
+    after = evaluator.figures(chip, RunRequest.of(exit_threshold=0.3))
     assert evaluator.logs.plays == plays
     assert after["latency_s"] == before["latency_s"]
     assert after["energy_j"] != before["energy_j"]
@@ -76,9 +75,11 @@ def test_a_change_of_voltage_or_technology_plays_nothing_again(
 
 def test_a_change_of_clock_plays_everything_again(trace: OpTrace, workload: Workload) -> None:
     evaluator = Evaluator(trace, workload)
-    evaluator.figures(load_chip("edgebert-n16"), RunOptions(0.3))
+    evaluator.figures(load_chip("edgebert-n16"), RunRequest.of(exit_threshold=0.3))
     plays = evaluator.logs.plays
-    evaluator.figures(load_chip("edgebert-n16", {"clock.frequency": "500 MHz"}), RunOptions(0.3))
+    evaluator.figures(
+        load_chip("edgebert-n16", {"clock.frequency": "500 MHz"}), RunRequest.of(exit_threshold=0.3)
+    )
     assert evaluator.logs.plays == 2 * plays
 
 
@@ -113,6 +114,6 @@ def test_a_full_cache_forgets_the_oldest_log_and_plays_it_again(trace: OpTrace) 
 
 @pytest.mark.parametrize("name", ["tx2-maxn"])
 def test_a_gpu_has_figures_too(name: str, trace: OpTrace, workload: Workload) -> None:
-    figures = Evaluator(trace, workload).figures(load_chip(name), RunOptions())
+    figures = Evaluator(trace, workload).figures(load_chip(name), RunRequest())
     assert figures["area_mm2"] is None
     assert isinstance(figures["energy_j"], float)

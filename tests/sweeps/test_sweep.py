@@ -15,8 +15,8 @@ import edgesim as es
 from edgesim.errors import InputError
 from edgesim.hw.loader import load_chip
 from edgesim.ir.optrace import OpTrace
+from edgesim.ir.request import RunRequest
 from edgesim.ir.workload import Workload
-from edgesim.pipeline.evaluate import RunOptions
 from edgesim.sweeps import runner, shares
 from edgesim.sweeps.driver import SweepInterrupted
 from edgesim.sweeps.job import Source, Verdict, evaluate_points, loaded_modules
@@ -146,7 +146,7 @@ def test_workers_load_no_torch_and_do_not_run_the_script_again(tmp_path: Path) -
 
 
 def _deadly(source: Any, points: Any) -> list[Verdict]:
-    thresholds = [options.exit_threshold for _, options in points]
+    thresholds = [request.exit_policy.threshold for _, request in points]
     if 0.5 in thresholds:
         os._exit(9)
     return [Verdict("feasible", "", {"energy_j": h}, 0.01) for h in thresholds]
@@ -158,7 +158,7 @@ def test_points_of_a_dying_worker_are_retried_and_only_the_guilty_one_fails(
     monkeypatch.setattr(runner, "evaluate_points", _deadly)
     chip, source = load_chip("edgebert-n16"), Source("s")
     thresholds = [number / 10 for number in range(8)]
-    points = [OpenPoint(f"{h}", source, chip, RunOptions(h)) for h in thresholds]
+    points = [OpenPoint(f"{h}", source, chip, RunRequest.of(exit_threshold=h)) for h in thresholds]
     found: dict[str, Verdict] = {}
     with open_pool("process", 1) as pool:
         Runner(
@@ -232,7 +232,7 @@ def test_the_first_tasks_hold_one_point_and_later_ones_what_fits_their_time(
 
     monkeypatch.setattr(runner, "evaluate_points", quick)
     chip, source = load_chip("edgebert-n16"), Source("s")
-    points = (OpenPoint(f"{i}", source, chip, RunOptions()) for i in range(100))
+    points = (OpenPoint(f"{i}", source, chip, RunRequest()) for i in range(100))
     with open_pool("serial") as pool:
         Runner(pool, lambda task, verdicts: None).run(lambda lane: next(points, None))
     assert sizes[:2] == [1, 1]
