@@ -13,11 +13,12 @@ ROOT = Path(edgesim.__file__).parent
 LEAVES = {"ir", "hw", "tech", "numerics"}
 STAGES = {"compress", "lowering", "mapping", "sim", "functional", "energy"}
 TOP = {
-    "errors", "units", "files", "markdown", "paths", "placed_yaml", "whole_file",
+    "errors", "units", "files", "markdown", "paths", "placed_yaml", "statistics", "whole_file",
 }  # fmt: skip
 ALLOWED = {
     "errors": set(),
     "units": {"errors"},
+    "statistics": {"errors", "units"},
     "files": {"errors"},
     "markdown": set(),
     "paths": {"errors"},
@@ -70,6 +71,28 @@ def test_every_import_follows_the_arrows_of_the_design() -> None:
                 if target not in ALLOWED[room]:
                     wrong.append(f"{path.relative_to(ROOT)} imports {name}")
     assert not wrong, "\n".join(wrong)
+
+
+def test_only_statistics_computes_intervals_and_percentiles() -> None:
+    """Normal quantiles and percentiles; a median of repeated timings is neither."""
+    names = {"NormalDist", "percentile", "nanpercentile", "quantile", "nanquantile", "quantiles"}
+    libraries = {"np", "numpy", "scipy", "statistics", "pd", "torch"}
+    wrong = []
+    for path in sorted(ROOT.rglob("*.py")):
+        if path == ROOT / "statistics.py" or "_data" in path.parts:
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            match node:
+                case ast.Constant(value=float(value)) if abs(value - 1.96) < 1e-3:
+                    wrong.append(f"{path.relative_to(ROOT)}:{node.lineno}: {value}")
+                case ast.ImportFrom(module=str(module)) if module.split(".")[0] in libraries:
+                    taken = {alias.name for alias in node.names} & names
+                    wrong += [f"{path.relative_to(ROOT)}:{node.lineno}: {n}" for n in taken]
+                case ast.Attribute(attr=name, value=ast.Name(id=library)) if (
+                    name in names and library in libraries
+                ):
+                    wrong.append(f"{path.relative_to(ROOT)}:{node.lineno}: {library}.{name}")
+    assert not wrong, "take it from edgesim.statistics:\n" + "\n".join(wrong)
 
 
 def test_only_compress_and_lowering_name_torch() -> None:

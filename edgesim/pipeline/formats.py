@@ -14,6 +14,7 @@ from edgesim.errors import InputError
 from edgesim.ir.format_study import FormatRow, FormatStudy
 from edgesim.numerics.rms_error import FAMILIES, WIDTHS, Choice, best_formats
 from edgesim.pipeline.models import find_model
+from edgesim.statistics import paired_difference
 
 if TYPE_CHECKING:
     from edgesim.compress.altered_weights import SentenceRuns
@@ -113,8 +114,6 @@ def _rows(
 def _row(choice: Choice, weights: Weights, runs: SentenceRuns | None) -> FormatRow:
     measured: dict[str, Any] = dict.fromkeys(("correct", "points", "points_low", "points_high"))
     if runs is not None:
-        from edgesim.compress.evaluate import paired_difference
-
         rounded = {name: choice.quantise(tensor) for name, tensor in weights.items()}
         right = _right(runs, runs.logits_with(rounded))
         paired = paired_difference(right, _right(runs, runs.logits))

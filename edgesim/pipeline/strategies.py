@@ -6,12 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgesim.compress.evaluate import (
-    choose_threshold,
-    correct_answers,
-    loss_with_margin,
-    threshold_grid,
-)
+from edgesim.compress.evaluate import choose_threshold, correct_answers, threshold_grid
 from edgesim.errors import InputError, UnreachableTargetError
 from edgesim.hw.spec import AcceleratorSpec
 from edgesim.ir.exits import EntropyExit, ExitPolicy, FixedExit, ForecastExit
@@ -22,6 +17,7 @@ from edgesim.ir.workload import Workload
 from edgesim.pipeline.run_input import prepare
 from edgesim.pipeline.simulate import play
 from edgesim.sim.segment_logs import SegmentLogs
+from edgesim.statistics import loss_with_margin
 from edgesim.tech import load_technology
 
 
