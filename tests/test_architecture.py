@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -93,6 +94,27 @@ def test_only_statistics_computes_intervals_and_percentiles() -> None:
                 ):
                     wrong.append(f"{path.relative_to(ROOT)}:{node.lineno}: {library}.{name}")
     assert not wrong, "take it from edgesim.statistics:\n" + "\n".join(wrong)
+
+
+def test_every_function_and_class_has_a_user_in_the_package_or_the_notebooks() -> None:
+    """What only tests call stands in tests/twins, or with the test."""
+    trees = {p: ast.parse(p.read_text(encoding="utf-8")) for p in sorted(ROOT.rglob("*.py"))}
+    nodes = [node for tree in trees.values() for node in ast.walk(tree)]
+    used = {node.id for node in nodes if isinstance(node, ast.Name)}
+    used |= {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    used |= {str(node.value) for node in nodes if isinstance(node, ast.Constant)}
+    for notebook in (ROOT.parent / "notebooks").glob("*.ipynb"):
+        used |= set(re.findall(r"\w+", notebook.read_text(encoding="utf-8")))
+    unused = {
+        f"{path.relative_to(ROOT)}: {node.name}"
+        for path, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+        and not node.name.startswith("_")
+        and node.name not in used
+    }
+    # the closed form of a segment, which serves as the twin of both engines
+    assert unused == {"sim/analytic.py: segment_ticks"}
 
 
 def test_only_compress_and_lowering_name_torch() -> None:
