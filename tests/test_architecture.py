@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,11 +14,12 @@ ROOT = Path(edgesim.__file__).parent
 LEAVES = {"ir", "hw", "tech", "numerics"}
 STAGES = {"compress", "lowering", "mapping", "sim", "functional", "energy"}
 TOP = {
-    "errors", "units", "files", "markdown", "paths", "placed_yaml", "whole_file",
+    "errors", "units", "files", "markdown", "paths", "placed_yaml", "statistics", "whole_file",
 }  # fmt: skip
 ALLOWED = {
     "errors": set(),
     "units": {"errors"},
+    "statistics": {"errors", "units"},
     "files": {"errors"},
     "markdown": set(),
     "paths": {"errors"},
@@ -70,6 +72,49 @@ def test_every_import_follows_the_arrows_of_the_design() -> None:
                 if target not in ALLOWED[room]:
                     wrong.append(f"{path.relative_to(ROOT)} imports {name}")
     assert not wrong, "\n".join(wrong)
+
+
+def test_only_statistics_computes_intervals_and_percentiles() -> None:
+    """Normal quantiles and percentiles; a median of repeated timings is neither."""
+    names = {"NormalDist", "percentile", "nanpercentile", "quantile", "nanquantile", "quantiles"}
+    libraries = {"np", "numpy", "scipy", "statistics", "pd", "torch"}
+    wrong = []
+    for path in sorted(ROOT.rglob("*.py")):
+        if path == ROOT / "statistics.py" or "_data" in path.parts:
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            match node:
+                case ast.Constant(value=float(value)) if abs(value - 1.96) < 1e-3:
+                    wrong.append(f"{path.relative_to(ROOT)}:{node.lineno}: {value}")
+                case ast.ImportFrom(module=str(module)) if module.split(".")[0] in libraries:
+                    taken = {alias.name for alias in node.names} & names
+                    wrong += [f"{path.relative_to(ROOT)}:{node.lineno}: {n}" for n in taken]
+                case ast.Attribute(attr=name, value=ast.Name(id=library)) if (
+                    name in names and library in libraries
+                ):
+                    wrong.append(f"{path.relative_to(ROOT)}:{node.lineno}: {library}.{name}")
+    assert not wrong, "take it from edgesim.statistics:\n" + "\n".join(wrong)
+
+
+def test_every_function_and_class_has_a_user_in_the_package_or_the_notebooks() -> None:
+    """What only tests call stands in tests/twins, or with the test."""
+    trees = {p: ast.parse(p.read_text(encoding="utf-8")) for p in sorted(ROOT.rglob("*.py"))}
+    nodes = [node for tree in trees.values() for node in ast.walk(tree)]
+    used = {node.id for node in nodes if isinstance(node, ast.Name)}
+    used |= {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    used |= {str(node.value) for node in nodes if isinstance(node, ast.Constant)}
+    for notebook in (ROOT.parent / "notebooks").glob("*.ipynb"):
+        used |= set(re.findall(r"\w+", notebook.read_text(encoding="utf-8")))
+    unused = {
+        f"{path.relative_to(ROOT)}: {node.name}"
+        for path, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+        and not node.name.startswith("_")
+        and node.name not in used
+    }
+    # the closed form of a segment, which serves as the twin of both engines
+    assert unused == {"sim/analytic.py: segment_ticks"}
 
 
 def test_only_compress_and_lowering_name_torch() -> None:

@@ -55,7 +55,7 @@ def add_faults(commands: Any) -> None:
 
 
 def _faults(chosen: argparse.Namespace) -> None:
-    from edgesim.pipeline.faults import FaultConditions, fault_study
+    from edgesim.pipeline.faults import FaultConditions, fault_study, write_fault_study
     from edgesim.report.faults import fault_text
 
     check_output(chosen.output)
@@ -78,8 +78,6 @@ def _faults(chosen: argparse.Namespace) -> None:
     count = sum(len(point.trials) for point in study.points)
     say(chosen, f"\n{count} trials in {seconds:.1f} s, {count / seconds:.3g} a second")
     if chosen.output:
-        from edgesim.pipeline.fault_files import write_fault_study
-
         write_fault_study(study, Path(chosen.output))
         say(chosen, f"{chosen.output}: faults.json, faults.csv, accuracy_by_fault_rate.png")
     write_json(chosen, study.to_json())

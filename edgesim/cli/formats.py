@@ -35,7 +35,7 @@ def add_formats(commands: Any) -> None:
 
 
 def _formats(chosen: argparse.Namespace) -> None:
-    from edgesim.pipeline.formats import format_study
+    from edgesim.pipeline.formats import format_study, write_format_study
     from edgesim.report.formats import format_text
 
     check_output(chosen.output)
@@ -47,8 +47,6 @@ def _formats(chosen: argparse.Namespace) -> None:
     say(chosen, format_text(study))
     command = _command(chosen)
     if chosen.output:
-        from edgesim.pipeline.format_files import write_format_study
-
         names = write_format_study(study, Path(chosen.output), command)
         say(chosen, f"\n{chosen.output}: {', '.join(names)}")
     write_json(chosen, study.to_json(command))

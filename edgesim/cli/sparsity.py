@@ -71,9 +71,7 @@ def _sparsity(chosen: argparse.Namespace) -> None:
     say(chosen, sparsity_text(study))
     command = _command(chosen)
     if chosen.output:
-        from edgesim.pipeline.sparsity_files import write_sparsity_study
-
-        names = write_sparsity_study(study, Path(chosen.output), command)
+        names = sparsity.write_sparsity_study(study, Path(chosen.output), command)
         say(chosen, f"\n{chosen.output}: {', '.join(names)}")
     write_json(chosen, study.to_json(command))
 

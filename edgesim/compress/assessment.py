@@ -16,7 +16,6 @@ from edgesim.compress.evaluate import (
     ExitPoint,
     Labels,
     Logits,
-    Proportion,
     accuracy_by_ramp,
     choose_threshold,
     correct_answers,
@@ -26,7 +25,6 @@ from edgesim.compress.evaluate import (
     exit_table,
     matthews,
     matthews_by_ramp,
-    paired_difference,
 )
 from edgesim.compress.multi_exit import MultiExitClassifier
 from edgesim.compress.recipe import load_recipe
@@ -37,6 +35,7 @@ from edgesim.compress.zoo_config import load_zoo_config
 from edgesim.errors import InputError
 from edgesim.ir.exits import EntropyExit
 from edgesim.ir.workload import Workload
+from edgesim.statistics import Proportion, paired_difference
 from edgesim.units import whole_number
 
 ALLOWED_LOSSES_POINTS = (1, 2, 5)

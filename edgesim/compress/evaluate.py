@@ -1,4 +1,4 @@
-"""Accuracy of every off-ramp, early-exit tables, thresholds and paired comparisons.
+"""Accuracy of every off-ramp, early-exit tables and thresholds.
 
 Works on logits alone, (rows, num_ramps, num_labels), so nothing here runs a model.
 """
@@ -8,49 +8,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.errors import InputError
 from edgesim.ir.exits import EntropyExit
+from edgesim.statistics import Proportion, loss_with_margin, wilson_proportion
 
-CONFIDENCE = 0.95
 THRESHOLD_STEP = 0.01
 """Nats between the thresholds that selection may choose from."""
 
 Logits = NDArray[np.float32]
 Labels = NDArray[np.int64]
-
-
-def _normal_quantile() -> float:
-    return NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
-
-
-@dataclass(frozen=True)
-class Proportion:
-    """A share of correct answers with its count and 95 % Wilson interval."""
-
-    correct: int
-    num: int
-    low: float
-    high: float
-
-    @property
-    def value(self) -> float:
-        """The share itself, 0 to 1."""
-        return self.correct / self.num
-
-
-def wilson_proportion(correct: int, num: int) -> Proportion:
-    """The proportion `correct / num` with its Wilson score interval (Wilson, 1927)."""
-    if num < 1 or not 0 <= correct <= num:
-        raise InputError(f"a proportion of {correct} in {num} does not exist")
-    z = _normal_quantile()
-    centre = (correct + z * z / 2) / (num + z * z)
-    half = z / (num + z * z) * math.sqrt(correct * (num - correct) / num + z * z / 4)
-    return Proportion(correct, num, max(0.0, centre - half), min(1.0, centre + half))
 
 
 def entropy_nats(logits: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -159,45 +129,3 @@ def choose_threshold(logits: Logits, labels: Labels, allowed_loss_points: float)
         if loss_with_margin(chosen, right[:, -1]) <= allowed_loss_points / 100 + 1e-9:
             allowed.append((float(layers.mean()), threshold))
     return early_exit(logits, labels, min(allowed)[1])
-
-
-def loss_with_margin(chosen: NDArray[np.bool_], full: NDArray[np.bool_]) -> float:
-    """Accuracy lost against full depth on the same rows, plus one standard error of it."""
-    num, lost, gained = len(full), int((full & ~chosen).sum()), int((chosen & ~full).sum())
-    variance = lost + gained - (lost - gained) ** 2 / num
-    return (lost - gained + math.sqrt(variance)) / num
-
-
-@dataclass(frozen=True)
-class PairedDifference:
-    """Accuracy of a model minus that of a reference on the same rows, with a 95 % interval."""
-
-    difference: float
-    low: float
-    high: float
-    only_model_right: int
-    only_reference_right: int
-    num: int
-    method: str = "adjusted Wald interval for paired proportions, Agresti and Min 2005"
-
-
-def paired_difference(
-    model_right: NDArray[np.bool_], reference_right: NDArray[np.bool_]
-) -> PairedDifference:
-    """Compare two models row by row.
-
-    With b rows that only the model gets right and c that only the reference does, the difference
-    is (b - c) / n. The interval is Wald's after adding 1/2 to each of the four cells (Agresti and
-    Min, 2005), so it does not collapse when b = c = 0.
-    """
-    if model_right.shape != reference_right.shape or model_right.ndim != 1:
-        raise InputError(
-            f"paired comparison of {model_right.shape} with {reference_right.shape} rows"
-        )
-    num = len(model_right)
-    gained = int((model_right & ~reference_right).sum())
-    lost = int((~model_right & reference_right).sum())
-    centre = (gained - lost) / (num + 2)
-    spread = math.sqrt((gained + lost + 1) / (num + 2) - centre * centre) / math.sqrt(num + 2)
-    half = _normal_quantile() * spread
-    return PairedDifference((gained - lost) / num, centre - half, centre + half, gained, lost, num)

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from edgesim.compress.altered_weights import WORD_TABLE, SentenceRuns
-from edgesim.compress.evaluate import correct_answers, paired_difference
+from edgesim.compress.evaluate import correct_answers
 from edgesim.compress.multi_exit import MultiExitClassifier
 from edgesim.compress.pruning import magnitude_mask
 from edgesim.compress.recipe import Stage
@@ -19,6 +19,7 @@ from edgesim.compress.short_runs import short_run, steps_stage
 from edgesim.compress.steps import Prune
 from edgesim.compress.training import TrainingSet
 from edgesim.ir.sparsity_study import SparsityRow
+from edgesim.statistics import paired_difference
 
 
 def embedding_rows(runs: SentenceRuns, fractions: Sequence[float]) -> Iterator[SparsityRow]:

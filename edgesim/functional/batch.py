@@ -16,7 +16,6 @@ from edgesim.ir.optrace import OpTrace
 
 MOST_ROWS = 2048
 """Tokens of a batch, padding included; bounds the memory of one execution."""
-PADDING_ID = 0
 
 
 @dataclass(frozen=True, eq=False)

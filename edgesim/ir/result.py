@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -13,6 +12,7 @@ from edgesim.errors import InputError
 from edgesim.files import read_bounded_text
 from edgesim.ir.declared import kind_of_json, read_fields, shown_faults
 from edgesim.ir.interval import Interval
+from edgesim.statistics import nearest_rank
 from edgesim.whole_file import whole_file
 
 if TYPE_CHECKING:
@@ -207,16 +207,11 @@ class SimResult:
         return None if self.energy_j is None else self.energy_j.times(self.latency_s)
 
     def percentile(self, column: str, share: float) -> float | None:
-        """Percentile of a per-sentence column by the nearest rank: the ⌈share · count⌉-th value.
-
-        None for a column that was not measured.
-        """
+        """Percentile of a per-sentence column by the nearest rank; None if it was not measured."""
         column_values = [getattr(row, column) for row in self.sentences]
         if any(value is None for value in column_values):
             return None
-        values = sorted(float(value) for value in column_values)
-        rank = math.ceil(round(share * len(values), 9))
-        return values[min(len(values), max(1, rank)) - 1]
+        return nearest_rank(column_values, share)
 
     def to_frame(self) -> pd.DataFrame:
         """One row per sentence."""

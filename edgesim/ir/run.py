@@ -51,12 +51,6 @@ class SimulationRun:
         """All segments' logs as one, in the order of `segments`."""
         return JoinedLogs.of([segment.log for segment in self.segments])
 
-    def event_points(self) -> NDArray[np.int64]:
-        """Operating-point id of every event of `joined`; -1 is the chip's own clock."""
-        ids = [-1 if segment.point is None else segment.point.number for segment in self.segments]
-        owner = self.joined.log_of_op[self.joined.log.op]
-        return np.array(ids, dtype=np.int64)[owner]
-
     @cached_property
     def sequences(self) -> tuple[tuple[tuple[int, ...], ...], NDArray[np.int64]]:
         """The different sequences of segments, and the number of each sentence's among them."""

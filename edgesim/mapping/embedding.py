@@ -79,10 +79,6 @@ class PlacedTable:
     first_blocks: tuple[int, ...]
     """Number of the first block in each medium; the last medium takes the rest."""
 
-    def medium_of(self, row: int) -> int:
-        """Index into `media` of the medium that holds a row."""
-        return int(self.media_of(np.array([row]))[0])
-
     def read(self, row: int) -> EmbeddingRead:
         """What reading a row moves, and from where."""
         return self.reads(np.array([row]))[0]

@@ -33,11 +33,6 @@ class ColumnTiles:
         """Non-zero elements of the matrix."""
         return int(self.lane_nonzeros.sum())
 
-    def stored_rows(self) -> NDArray[np.int64]:
-        """Packed rows per column tile: the fullest lane."""
-        rows: NDArray[np.int64] = self.lane_nonzeros.max(axis=1)
-        return rows
-
 
 def column_tiles(mask: NDArray[np.bool_], vector_size: int) -> ColumnTiles:
     """Count a non-zero mask (columns, reduction), padded to whole tiles with zeros."""

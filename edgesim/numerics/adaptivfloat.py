@@ -72,11 +72,6 @@ class AdaptivFloat(protocol.Plain):
             bias = np.clip(bias, *self.bias_range)
         return int(bias) if axis is None else bias
 
-    def range_for(self, bias: int) -> tuple[float, float]:
-        """Smallest and largest non-zero magnitude at an exponent bias."""
-        smallest, largest = self._ranges(np.int64(bias))
-        return float(smallest), float(largest)
-
     def _ranges(self, bias: Any) -> tuple[Any, Any]:
         m = self.mantissa_bits
         top = bias + (2**self.exponent_bits - 1)

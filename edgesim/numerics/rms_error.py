@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,9 +16,6 @@ from edgesim.numerics.floats import small_float
 from edgesim.numerics.posit import Posit
 from edgesim.numerics.protocol import NumberFormat
 from edgesim.numerics.scaled import AffineInteger, BlockFloat, FixedPoint, Integer
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 WIDTHS = (4, 5, 6, 7, 8)
 CLIPPING_SHARES = tuple(0.8**i for i in range(12))
@@ -72,8 +68,6 @@ All but the last two choose their range so that the largest value fits, or have 
 `fixed_clipping` puts one point for all tensors, `int_clipping` one scale for each, where the error
 is least, so they cut the largest values off: a small RMS error, but of another kind.
 """
-CLIPPING = ("fixed_clipping", "int_clipping")
-"""Families that cut the largest values off."""
 
 
 def squared_error(tensors: Iterable[NDArray[np.floating]], quantise: Quantise) -> float:
@@ -121,16 +115,3 @@ def best_formats(
             name = min(errors, key=errors.__getitem__)
             rms, relative = math.sqrt(errors[name] / count), math.sqrt(errors[name] / square)
             yield Choice(family, bits, name, rms, relative, found[name])
-
-
-def rms_error_table(
-    weights: Mapping[str, ArrayLike] | ArrayLike, widths: Sequence[int] = WIDTHS
-) -> pd.DataFrame:
-    """`best_formats` as a table: family, bits, number_format, rms_error, relative_rms_error."""
-    import pandas as pd
-
-    columns = ["family", "bits", "number_format", "rms_error", "relative_rms_error"]
-    rows = [
-        [getattr(choice, column) for column in columns] for choice in best_formats(weights, widths)
-    ]
-    return pd.DataFrame(rows, columns=columns)

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesim.compress.evaluate import Proportion, wilson_proportion
 from edgesim.ir.latency import VoltageSchedule
 from edgesim.ir.result import SentenceRow
 from edgesim.pipeline.run_input import RunInput
+from edgesim.statistics import Proportion, wilson_proportion
 from edgesim.units import TICKS_PER_S
 
 

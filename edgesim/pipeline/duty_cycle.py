@@ -14,6 +14,7 @@ from edgesim.hw.spec import AcceleratorSpec
 from edgesim.ir.result import SentenceRow, SimResult
 from edgesim.pipeline.standby import Standby
 from edgesim.pipeline.tasks import Order, TaskSet, task_order
+from edgesim.statistics import nearest_rank
 from edgesim.tech import Technology, load_technology
 
 Arrivals = Literal["fixed", "poisson"]
@@ -99,8 +100,7 @@ def duty_cycle(
     limits = demand.target_s if target_s is None else np.full(num_sentences, target_s)
     return DutyCycle(
         arrivals, rate_per_s, num_sentences, float(length.sum()) / span,
-        float(np.quantile(waited, 0.5, method="inverted_cdf")),
-        float(np.quantile(waited, 0.99, method="inverted_cdf")),
+        nearest_rank(waited, 0.50), nearest_rank(waited, 0.99),
         _longest_queue(arrived, starts),
         None if limits is None else float((waited > limits).mean()),
         hour * float(demand.energy_j.sum()), hour * asleep_s * standby.asleep_w,

@@ -35,6 +35,7 @@ from edgesim.pipeline.run_input import RunInput
 from edgesim.sim.scheduled_run import ScheduledSimulator
 from edgesim.sim.segment_logs import SegmentLogs
 from edgesim.sim.workload_run import WorkloadSimulator
+from edgesim.statistics import Proportion, nearest_rank
 from edgesim.tech import Technology, load_technology
 from edgesim.units import TICKS_PER_S
 
@@ -165,10 +166,10 @@ class ChipBench:
             "accuracy_high": right.high if right else None,
             "average_exit_layer": float(run.exit_layers.mean()) if self.trace.has_exits else None,
             "ideal_latency_s": _weighted(counts, known.bound_s) / len(latency_s),
-            "latency_p50_s": _percentile(latency_s, 0.50),
-            "latency_p95_s": _percentile(latency_s, 0.95),
-            "energy_p50_j": _percentile(total_j[0], 0.50),
-            "energy_p95_j": _percentile(total_j[0], 0.95),
+            "latency_p50_s": nearest_rank(latency_s, 0.50),
+            "latency_p95_s": nearest_rank(latency_s, 0.95),
+            "energy_p50_j": nearest_rank(total_j[0], 0.50),
+            "energy_p95_j": nearest_rank(total_j[0], 0.95),
             "energy_delay_js": intervals["energy_j"].times(latency).value,
             "spilled_bytes": self._spilled_bytes(counts, known),
             "missed_fraction": None if run.schedule is None else float(run.schedule.missed.mean()),
@@ -247,9 +248,3 @@ def _weighted(counts: NDArray[np.int64], values: list[float]) -> float:
 def _mean(rows: NDArray[np.float64]) -> Interval:
     value, low, high = (float(mean) for mean in rows.mean(axis=1))
     return Interval(value, low, high)
-
-
-def _percentile(values: NDArray[np.float64], share: float) -> float:
-    """The ⌈share · count⌉-th value, as in SimResult."""
-    rank = math.ceil(round(share * len(values), 9))
-    return float(np.sort(values)[min(len(values), max(1, rank)) - 1])

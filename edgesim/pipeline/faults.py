@@ -31,6 +31,7 @@ from edgesim.numerics import parse_format
 from edgesim.pipeline.activation_faults import ACTIVATION, activation_runs
 from edgesim.pipeline.activation_faults import ASSUMED as ACTIVATION_ASSUMED
 from edgesim.pipeline.models import ModelFolder, find_model
+from edgesim.pipeline.output import write_json, write_text
 from edgesim.tech import Technology, load_technology
 
 if TYPE_CHECKING:
@@ -276,3 +277,17 @@ def _sources(technology: Technology, asked: FaultConditions) -> tuple[str, ...]:
     names = [f"{medium}.level_0_sigma_fraction" for medium in media]
     entries = [technology.entry(name) for name in names]
     return tuple(dict.fromkeys(f"levels of cells ({e.kind}): {e.source}" for e in entries))
+
+
+def write_fault_study(study: FaultStudy, folder: Path) -> None:
+    """faults.json (everything), faults.csv (a row per trial) and accuracy_by_fault_rate.png."""
+    from edgesim.plot.faults import HEIGHT_INCHES, plot_fault_accuracy
+    from edgesim.plot.pictures import save_picture
+
+    folder.mkdir(exist_ok=True)
+    write_json(folder / "faults.json", study.to_json())
+    write_text(folder / "faults.csv", study.to_frame().to_csv(index=False, lineterminator="\n"))
+    save_picture(
+        folder / "accuracy_by_fault_rate.png", HEIGHT_INCHES,
+        lambda ax: plot_fault_accuracy(study, ax),
+    )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ from edgesim.errors import InputError
 from edgesim.ir.format_study import FormatRow, FormatStudy
 from edgesim.numerics.rms_error import FAMILIES, WIDTHS, Choice, best_formats
 from edgesim.pipeline.models import find_model
+from edgesim.pipeline.output import write_json, write_text
+from edgesim.statistics import paired_difference
 
 if TYPE_CHECKING:
     from edgesim.compress.altered_weights import SentenceRuns
@@ -113,8 +116,6 @@ def _rows(
 def _row(choice: Choice, weights: Weights, runs: SentenceRuns | None) -> FormatRow:
     measured: dict[str, Any] = dict.fromkeys(("correct", "points", "points_low", "points_high"))
     if runs is not None:
-        from edgesim.compress.evaluate import paired_difference
-
         rounded = {name: choice.quantise(tensor) for name, tensor in weights.items()}
         right = _right(runs, runs.logits_with(rounded))
         paired = paired_difference(right, _right(runs, runs.logits))
@@ -134,3 +135,19 @@ def _right(runs: SentenceRuns, logits: NDArray[np.float32]) -> NDArray[np.bool_]
 
     right: NDArray[np.bool_] = correct_answers(logits, runs.labels)[:, -1]
     return right
+
+
+def write_format_study(study: FormatStudy, folder: Path, command: str) -> tuple[str, ...]:
+    """Names of the written files: formats.json with `_meta`, formats.csv, pictures."""
+    from edgesim.plot.formats import HEIGHT_INCHES, plot_format_accuracy, plot_format_error
+    from edgesim.plot.pictures import save_picture
+
+    folder.mkdir(exist_ok=True)
+    write_json(folder / "formats.json", study.to_json(command))
+    write_text(folder / "formats.csv", study.to_frame().to_csv(index=False, lineterminator="\n"))
+    pictures = {"rms_error_by_format.png": plot_format_error}
+    if study.num_sentences is not None:
+        pictures["accuracy_by_format.png"] = plot_format_accuracy
+    for name, draw in pictures.items():
+        save_picture(folder / name, HEIGHT_INCHES, partial(draw, study))
+    return ("formats.json", "formats.csv", *pictures)

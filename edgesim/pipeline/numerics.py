@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from edgesim.compress.evaluate import wilson_proportion
 from edgesim.errors import InputError
 from edgesim.functional.chip.arithmetic import ChipArithmetic, chip_arithmetic
 from edgesim.functional.chip.profile import DEFECTS, Profile, profile_of
@@ -23,6 +22,7 @@ from edgesim.ir.optrace import OpTrace
 from edgesim.ir.request import FLOAT32, RELEASED, SOUND
 from edgesim.ir.workload import Workload
 from edgesim.pipeline.models import ModelFolder, open_model
+from edgesim.statistics import wilson_proportion
 
 DEMO_SENTENCES = "demo_sentences.tsv"
 

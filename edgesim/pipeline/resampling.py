@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 
 from edgesim.ir.interval import Interval
 from edgesim.ir.result import SentenceRow, SimResult
+from edgesim.statistics import bootstrap_means, sample_range
 
-RESAMPLES = 1000
-PERCENTILES = (5.0, 95.0)
 COLUMNS = {
     "latency": "latency_s", "energy": "energy_j", "chip energy": "chip_energy_j",
     "off-chip memory energy": "offchip_energy_j",
@@ -28,14 +27,13 @@ def over_sentences(name: str, result: SimResult, seed: int) -> Interval | None:
     values = _values(name, result)
     if values is None or len(values) < 2:
         return None
-    picks = np.random.default_rng(seed).integers(0, len(values), (RESAMPLES, len(values)))
-    return spread(float(values.mean()), values[picks].mean(axis=1))
+    return spread(float(values.mean()), bootstrap_means(values, seed))
 
 
 def spread(value: float, column: Any) -> Interval:
-    """A nominal value with the percentiles of samples around it."""
-    low, high = np.percentile(np.array(column, dtype=np.float64), PERCENTILES)
-    return Interval(value, min(float(low), value), max(float(high), value))
+    """A nominal value with the 5th and 95th percentile of samples around it."""
+    low, high = sample_range(column)
+    return Interval(value, min(low, value), max(high, value))
 
 
 def _values(name: str, result: SimResult) -> NDArray[np.float64] | None:

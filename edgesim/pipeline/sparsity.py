@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from tqdm import tqdm
 from edgesim.errors import InputError
 from edgesim.ir.sparsity_study import SparsityRow, SparsityStudy
 from edgesim.pipeline.models import find_model
+from edgesim.pipeline.output import write_json, write_text
 
 if TYPE_CHECKING:
     from edgesim.compress.recipe import Recipe
@@ -117,3 +119,16 @@ def _training_note(run: PruningRun, from_base: bool) -> str:
         f"pruned (zeros grow from {run.start:g} to {run.end:g} of them), every row from the same "
         f"weights, with labels alone; {rest}; nothing is rounded"
     )
+
+
+def write_sparsity_study(study: SparsityStudy, folder: Path, command: str) -> tuple[str, ...]:
+    """Names of the written files: sparsity.json with `_meta`, sparsity.csv, the picture."""
+    from edgesim.plot.pictures import save_picture
+    from edgesim.plot.sparsity import HEIGHT_INCHES, plot_sparsity
+
+    folder.mkdir(exist_ok=True)
+    write_json(folder / "sparsity.json", study.to_json(command))
+    write_text(folder / "sparsity.csv", study.to_frame().to_csv(index=False, lineterminator="\n"))
+    picture = "accuracy_by_sparsity.png"
+    save_picture(folder / picture, HEIGHT_INCHES, partial(plot_sparsity, study))
+    return ("sparsity.json", "sparsity.csv", picture)

@@ -6,12 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from edgesim.compress.evaluate import (
-    choose_threshold,
-    correct_answers,
-    loss_with_margin,
-    threshold_grid,
-)
+from edgesim.compress.evaluate import choose_threshold, correct_answers, threshold_grid
 from edgesim.errors import InputError, UnreachableTargetError
 from edgesim.hw.spec import Chip
 from edgesim.ir.exits import EntropyExit, ExitPolicy, FixedExit, ForecastExit, FullDepth
@@ -21,6 +16,7 @@ from edgesim.ir.result import SimResult
 from edgesim.ir.workload import Workload
 from edgesim.pipeline.opening import Opened, open_run
 from edgesim.sim.segment_logs import SegmentLogs
+from edgesim.statistics import loss_with_margin
 
 
 @dataclass(frozen=True)

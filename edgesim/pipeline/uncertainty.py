@@ -7,7 +7,7 @@ sides of a comparison get the same samples.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -45,7 +45,6 @@ FIGURES = (
 )  # fmt: skip
 
 Figures = dict[str, float | None]
-Quantiles = Mapping[str, float]
 
 
 class Side(Protocol):

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
 
 from edgesim.ir.interval import Interval
 from edgesim.ir.quantity import digits_text, interval_text
 from edgesim.ir.result import SimResult
+from edgesim.statistics import paired_difference
 
-CONFIDENCE = 0.95
 RATIO_QUANTITIES: tuple[tuple[str, Callable[[SimResult], Interval | None]], ...] = (
     ("latency", lambda result: result.latency_s),
     ("energy", lambda result: result.energy_j),
@@ -157,18 +158,16 @@ def _paired(result: SimResult, reference: SimResult) -> bool:
 
 
 def _difference(result: SimResult, reference: SimResult) -> Interval:
-    """Half a sentence is added to each cell of the 2 × 2 table (Agresti and Min, 2005)."""
+    """Accuracy of a result minus that of a reference; exactly 0 where all answers are the same."""
     if all(
-        mine.prediction == theirs.prediction
-        for mine, theirs in zip(result.sentences, reference.sentences, strict=True)
+        row.prediction == reference_row.prediction
+        for row, reference_row in zip(result.sentences, reference.sentences, strict=True)
     ):
         return Interval.exact(0.0)
-    pairs = [
-        (mine.prediction == mine.label, theirs.prediction == theirs.label)
-        for mine, theirs in zip(result.sentences, reference.sentences, strict=True)
-    ]
-    gained, lost, count = pairs.count((True, False)), pairs.count((False, True)), len(pairs)
-    centre = (gained - lost) / (count + 2)
-    spread = gained + lost + 1 - (gained - lost) ** 2 / (count + 2)
-    half = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2) * math.sqrt(spread) / (count + 2)
-    return Interval((gained - lost) / count, centre - half, centre + half)
+    paired = paired_difference(_right(result), _right(reference))
+    return Interval(paired.difference, paired.low, paired.high)
+
+
+def _right(result: SimResult) -> NDArray[np.bool_]:
+    """Whether each sentence was answered rightly, (num_sentences,)."""
+    return np.array([row.prediction == row.label for row in result.sentences], dtype=np.bool_)

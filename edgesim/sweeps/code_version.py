@@ -1,4 +1,4 @@
-"""What the code of a result was: a hash of every source file that can change a figure."""
+"""The code version of stored results: a hash of every source file that a worker may import."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from pathlib import Path
 
 import edgesim
 
-PACKAGES = ("ir", "hw", "tech", "numerics", "mapping", "sim", "energy", "functional", "pipeline")
-FILES = ("units.py",)
+PACKAGES = (
+    "ir", "hw", "tech", "numerics", "lowering", "mapping", "sim", "energy", "functional",
+    "pipeline",
+)  # fmt: skip
+MODULES = ("*.py", "sweeps/__init__.py", "sweeps/job.py")
 SUFFIXES = (".py", ".yaml")
 
 
@@ -20,13 +23,18 @@ def code_version() -> str:
 
 
 def source_hash(root: Path) -> str:
-    """The hash of the result-affecting sources below a package folder."""
-    found = [root / name for name in FILES]
-    for package in PACKAGES:
-        found += [p for p in (root / package).rglob("*") if p.suffix in SUFFIXES]
+    """The hash of the sources below a package folder that a stored figure may depend on."""
     digest = hashlib.sha256()
-    for path in sorted(found):
+    for path in sources(root):
         content = path.read_bytes()
         digest.update(f"{path.relative_to(root).as_posix()}:{len(content)}:".encode())
         digest.update(content)
     return digest.hexdigest()[:16]
+
+
+def sources(root: Path) -> list[Path]:
+    """The hashed files: PACKAGES with their tables, and MODULES, patterns of single files."""
+    files = {path for pattern in MODULES for path in root.glob(pattern)}
+    for package in PACKAGES:
+        files.update(path for path in (root / package).rglob("*") if path.suffix in SUFFIXES)
+    return sorted(files)

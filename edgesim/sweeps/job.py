@@ -115,13 +115,6 @@ def _reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def loaded_modules() -> list[str]:
-    """Top-level modules of this process; a test asks workers for them."""
-    import sys
-
-    return sorted({name.partition(".")[0] for name in sys.modules})
-
-
 def failed(reason: str) -> Verdict:
     """The verdict of a point that no worker finished."""
     return Verdict("failed", reason, {}, 0.0)

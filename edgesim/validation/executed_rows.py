@@ -70,14 +70,6 @@ def executed_ops() -> tuple[ExecutedOp, ...]:
     )
 
 
-def vector_names() -> tuple[str, ...]:
-    """Names of the recorded bit vectors, sorted."""
-    files = (executed_folder() / "systemc_vectors").iterdir()
-    return tuple(
-        sorted(f.name.removesuffix(_VECTOR_END) for f in files if f.name.endswith(_VECTOR_END))
-    )
-
-
 @dataclass(frozen=True, eq=False)
 class Vectors:
     """One file of recorded inputs and outputs."""

@@ -1,7 +1,6 @@
 """The command sequence of the released top testbench, as its source has it.
 
-Every register access is a write and a read-back. Times are the ones that were executed (ns at
-1 GHz), from the start of the simulation.
+Every register access is a write and a read-back.
 """
 
 from __future__ import annotations
@@ -10,11 +9,6 @@ from edgesim.ir.eventlog import EventLog
 from edgesim.ir.plan import SegmentPlan
 from edgesim.ir.program import Command, OpProgram
 
-EXECUTED_NS = {
-    "matmul starts": 900, "matmul ends": 1227, "layernorm starts": 1434, "layernorm ends": 4454,
-    "softmax starts": 4528, "softmax ends": 8264, "dvfs starts": 9566, "dvfs ends": 9578,
-    "simulation ends": 9607,
-}  # fmt: skip
 RESET_AND_FIRST_WAIT = 104
 """2 ns before and 2 ns in reset, then 100 idle clocks."""
 

@@ -20,9 +20,7 @@ from edgesim.compress.evaluate import (
     exit_table,
     matthews,
     matthews_by_ramp,
-    paired_difference,
     threshold_grid,
-    wilson_proportion,
 )
 from edgesim.errors import InputError
 
@@ -63,24 +61,6 @@ def test_matthews_correlation_goes_ramp_by_ramp_and_exits_answer_where_they_leav
     assert matthews_by_ramp(logits, labels) == pytest.approx((0.5, 1.0))
     assert exit_answers(logits, 0.4).tolist() == [1, 0, 0]
     assert exit_answers(logits, 0.69).tolist() == [1, 1, 0]
-
-
-@pytest.mark.parametrize(
-    ("correct", "num", "low", "high"),
-    [
-        (81, 263, 0.2553, 0.3662),
-        (15, 148, 0.0624, 0.1605),
-        (0, 20, 0.0, 0.1611),
-        (1, 29, 0.0061, 0.1718),
-    ],
-)
-def test_the_wilson_interval_is_that_of_newcombe_1998(
-    correct: int, num: int, low: float, high: float
-) -> None:
-    """Literature: Newcombe, Statistics in Medicine 17 (1998), table I, method 3."""
-    proportion = wilson_proportion(correct, num)
-    assert proportion.value == correct / num
-    assert (proportion.low, proportion.high) == pytest.approx((low, high), abs=5e-5)
 
 
 def test_accuracy_is_counted_ramp_by_ramp() -> None:
@@ -135,30 +115,9 @@ def test_a_chosen_threshold_never_loses_more_than_allowed(seed: int, points: flo
     assert choose_threshold(logits, labels, points).accuracy.value >= full - points / 100 - 1e-6
 
 
-def test_the_paired_difference_counts_only_rows_that_differ() -> None:
-    """Agresti and Min (2005): add 1/2 to each cell, then Wald."""
-    model = np.array([True] * 80 + [True] * 4 + [False] * 9 + [False] * 7)
-    reference = np.array([True] * 80 + [False] * 4 + [True] * 9 + [False] * 7)
-    pair = paired_difference(model, reference)
-    assert (pair.only_model_right, pair.only_reference_right) == (4, 9)
-    assert pair.difference == pytest.approx(-0.05)
-    centre, spread = -5 / 102, math.sqrt((4.5 + 9.5) - 25 / 102) / 102
-    assert pair.low == pytest.approx(centre - 1.959964 * spread, abs=1e-6)
-    assert pair.high == pytest.approx(centre + 1.959964 * spread, abs=1e-6)
-
-
-def test_equal_models_still_have_an_interval() -> None:
-    right = np.array([True, False] * 50)
-    pair = paired_difference(right, right)
-    assert pair.difference == 0
-    assert pair.low < 0 < pair.high
-
-
 def test_mismatched_rows_are_refused() -> None:
     with pytest.raises(InputError, match="do not belong to 3 labels"):
         accuracy_by_ramp(np.zeros((2, 3, 2), dtype=np.float32), np.zeros(3, dtype=np.int64))
-    with pytest.raises(InputError, match="paired comparison"):
-        paired_difference(np.zeros(3, dtype=bool), np.zeros(4, dtype=bool))
 
 
 def test_stored_answers_are_labels_or_one_error() -> None:

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 from chip_cases import FORMAT, profile, sentences, toy
+from twins.chip_arithmetic import accumulate_plainly
 
 from edgesim.errors import InputError
 from edgesim.functional.batch import Batch, batches
 from edgesim.functional.calibration import with_largest, with_zeros
 from edgesim.functional.chip.arithmetic import ChipArithmetic, Coded, chip_arithmetic
-from edgesim.functional.chip.products import accumulate_plainly
 from edgesim.functional.chip.profile import DEFECTS, EXIT_AT_MOST, RAW_BYTES, SIGN_LOST, WRAPS
 from edgesim.functional.execution import execute_all, execute_batch
 from edgesim.functional.float32 import execute, float32_arithmetic
@@ -150,7 +150,7 @@ def test_wrapping_at_sixteen_bits_and_lost_signs_do_what_they_say() -> None:
     clamped = sound.values(sound.run(op, [x], batch))
     assert clamped.min() < 0 < clamped.max()
     lost = chip_arithmetic(trace, CHIPS["adaptivfloat"].with_defects([SIGN_LOST]))
-    largest = FORMAT.range_for(int(lost.run(op, [x], batch).parameter))[1]
+    largest = FORMAT.code_table(int(lost.run(op, [x], batch).parameter)).max()
     found = lost.values(lost.run(op, [x], batch))
     np.testing.assert_array_equal(found, np.where(clamped == -largest, largest, clamped))
     assert (clamped == -largest).any()

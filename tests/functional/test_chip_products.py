@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from twins.chip_arithmetic import accumulate_plainly
 
 from edgesim.errors import InputError
 from edgesim.functional.chip import kernels
-from edgesim.functional.chip.products import accumulate, accumulate_plainly
+from edgesim.functional.chip.products import accumulate
 from edgesim.numerics import AdaptivFloat
 
 OPERANDS = AdaptivFloat(8, 3).code_table(4)  # (16 + mantissa)·2^exponent with their signs

@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from twins.stored_weights import unpack_plainly
 
 from edgesim.errors import InputError
 from edgesim.functional.faults import (
@@ -16,7 +17,7 @@ from edgesim.functional.faults import (
     store,
     widened_to,
 )
-from edgesim.functional.faults.stored import unpack, unpack_reference
+from edgesim.functional.faults.stored import unpack
 from edgesim.ir.packed_layout import PackedLayout
 from edgesim.numerics import parse_format
 from edgesim.tech import load_technology
@@ -88,7 +89,7 @@ def test_the_kernel_reads_what_its_plain_twin_reads(seed: int) -> None:
     mask = stored.mask ^ (rng.random(stored.mask.shape) < 0.2).astype(np.uint8)
     rows = rng.integers(0, 256, stored.rows.shape).astype(np.uint8)
     fast = unpack(stored, rows, mask, all_blocks(stored))
-    assert np.array_equal(fast, unpack_reference(stored, rows, mask))
+    assert np.array_equal(fast, unpack_plainly(stored, rows, mask))
     whole = unpack(stored, stored.rows, stored.mask, all_blocks(stored))
     assert np.array_equal(whole, stored.scanned)
 
@@ -106,7 +107,7 @@ def test_damage_is_what_decoding_the_faulty_memory_gives(medium: str) -> None:
         flip_cells(mask.reshape(-1), 1, cells, np.random.default_rng(2))[0],
     )
     assert (found.data_faults, found.mask_faults) == counts
-    read = unpack_reference(stored, rows, mask)
+    read = unpack_plainly(stored, rows, mask)
     expected = stored.table[stored.scanned].reshape(-1).copy()
     expected[found.elements] = found.values
     assert np.array_equal(expected.astype(np.float32), stored.table[read].reshape(-1).astype("f4"))

@@ -37,8 +37,8 @@ def test_the_most_frequent_tokens_stay_in_the_first_medium_in_whole_blocks() -> 
     result = placed(trace, storage__reram__capacity="6 KiB")
     assert isinstance(result, Placement)
     table = result.tables["token"]
-    inside = [row for row in range(640) if table.medium_of(row) == 0]
-    outside = [row for row in range(640) if table.medium_of(row) == 1]
+    media = table.media_of(np.arange(640))
+    inside, outside = (np.flatnonzero(media == number).tolist() for number in (0, 1))
     assert len(inside) + len(outside) == 640
     assert len(inside) % 64 == 0
     blocks = len(inside) // 64
@@ -60,7 +60,7 @@ def test_tokens_of_equal_count_are_placed_by_number() -> None:
     trace = dataclasses.replace(counted_trace(), token_counts=np.zeros(640, dtype=np.int64))
     result = placed(trace, storage__reram__capacity="6 KiB")
     assert isinstance(result, Placement)
-    media = [result.tables["token"].medium_of(row) for row in range(640)]
+    media = result.tables["token"].media_of(np.arange(640)).tolist()
     assert media == sorted(media)
 
 

@@ -44,7 +44,7 @@ def test_rows_of_a_tile_are_those_of_packing_it_element_by_element(
     mask: NDArray[np.bool_], n: int
 ) -> None:
     tiles = column_tiles(mask, n)
-    for number, rows in enumerate(tiles.stored_rows()):
+    for number, rows in enumerate(tiles.lane_nonzeros.max(axis=1)):
         part = mask[number * n : (number + 1) * n]
         assert rows == bank_rows(part, n)
         assert tiles.live_vectors[number] == live_vectors(part, n)

@@ -123,7 +123,7 @@ def test_a_power_of_two_moves_the_bias_and_no_code(x: np.ndarray, shift: int) ->
 
 def test_half_the_smallest_value_rounds_up_and_anything_less_to_zero() -> None:
     number_format = AdaptivFloat(8, 3)
-    smallest, _ = number_format.range_for(-7)
+    smallest = 2.0**-7 * (1 + 2.0**-4)
     half = smallest / 2
     values = np.array([half, np.nextafter(half, 0), -half, np.nextafter(smallest, 0)])
     assert number_format.quantize(values, -7).tolist() == [smallest, 0, -smallest, smallest]

@@ -10,8 +10,7 @@ import pytest
 from edgesim.errors import InputError
 from edgesim.hw.loader import load_chip
 from edgesim.ir.fault_study import FaultStudy
-from edgesim.pipeline.fault_files import write_fault_study
-from edgesim.pipeline.faults import FaultConditions, fault_study
+from edgesim.pipeline.faults import FaultConditions, fault_study, write_fault_study
 from edgesim.plot.faults import fault_accuracy_data
 from edgesim.report.faults import fault_text
 

@@ -20,8 +20,7 @@ from edgesim.ir.format_study import FormatStudy
 from edgesim.numerics import parse_format
 from edgesim.numerics.rms_error import FAMILIES, squared_error
 from edgesim.pipeline import formats
-from edgesim.pipeline.format_files import write_format_study
-from edgesim.pipeline.formats import format_study
+from edgesim.pipeline.formats import format_study, write_format_study
 from edgesim.pipeline.models import find_model
 from edgesim.plot.formats import format_accuracy_data, format_error_data
 from edgesim.report.formats import format_text

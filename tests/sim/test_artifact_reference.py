@@ -7,12 +7,13 @@ import pytest
 from artifact_cases import ExecutedOp, changed_chip, executed_ops, hls_chip, noted
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from twins.artifact_counts import matmul_counts
+from twins.artifact_products import reference_cycles
+from twins.artifact_special import reference_special_cycles
 
 from edgesim.errors import InputError
 from edgesim.sim.artifact.parameters import PathParameters, path_parameters
-from edgesim.sim.artifact.product import matmul_counts, path_cycles
-from edgesim.sim.artifact.reference import reference_cycles
-from edgesim.sim.artifact.reference_special import reference_special_cycles
+from edgesim.sim.artifact.product import path_cycles
 from edgesim.sim.artifact.special_function import special_function_cycles
 from edgesim.sim.op_cycles import op_cycles
 

@@ -87,8 +87,8 @@ def test_a_sentence_reads_its_own_rows_and_says_how_many_lay_behind_the_first_me
     small = {"storage.reram.capacity": "12 KiB"}
     chip = toy_chip(overrides=small)
     table = Mapper(bert_like(SHAPE), chip).placement.tables["token"]
-    near = [row for row in range(640) if table.medium_of(row) == 0][:4]
-    far = [row for row in range(640) if table.medium_of(row) == 1][:4]
+    media = table.media_of(np.arange(640))
+    near, far = (np.flatnonzero(media == number)[:4].tolist() for number in (0, 1))
     assert len(near) == len(far) == 4
     found = run([4, 4, 4], [1] * 3, True, overrides=small, ids=[near, far, [*near[:2], *far[:2]]])
     assert found.embedding_spill_rows.tolist() == [0, 4, 2]

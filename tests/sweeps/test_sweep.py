@@ -19,10 +19,13 @@ from edgesim.ir.request import RunRequest
 from edgesim.ir.workload import Workload
 from edgesim.sweeps import runner, shares
 from edgesim.sweeps.driver import SweepInterrupted
-from edgesim.sweeps.job import Source, Verdict, evaluate_points, loaded_modules
+from edgesim.sweeps.job import Source, Verdict, evaluate_points
 from edgesim.sweeps.outcome import stored_result
 from edgesim.sweeps.pools import SerialExecutor, open_pool
 from edgesim.sweeps.runner import OpenPoint, Runner
+
+MODULES = "sorted({name.partition('.')[0] for name in __import__('sys').modules})"
+"""Evaluated by a worker: the top-level modules of its process."""
 
 AXES: dict[str, Any] = {
     "pu.vector_size": [8, 16],
@@ -126,7 +129,7 @@ def test_two_worker_processes_of_a_dask_cluster_give_the_same_table(
         assert len(set(client.run(os.getpid).values())) == 2
         address = cluster.scheduler_address
         assert table(es.sweep(space(), trace, workload=workload, dask=address)) == expected
-        modules = client.run(loaded_modules)
+        modules = client.run(eval, MODULES)
         assert all("torch" not in found for found in modules.values())
 
 
@@ -136,9 +139,8 @@ def test_workers_load_no_torch_and_do_not_run_the_script_again(tmp_path: Path) -
         "import torch\n"
         "print('script runs')\n"
         "from edgesim.sweeps.pools import open_pool\n"
-        "from edgesim.sweeps.job import loaded_modules\n"
         "with open_pool('process', 1) as pool:\n"
-        "    found = pool.lanes[0].executor.submit(loaded_modules).result()\n"
+        f"    found = pool.lanes[0].executor.submit(eval, {MODULES!r}).result()\n"
         "print('torch' in found, 'matplotlib' in found, 'edgesim' in found)\n"
     )
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""numba kernels of the sound arithmetic; twins: `products.accumulate_plainly`, `Table.at_plainly`.
+"""numba kernels of the sound arithmetic.
 
 Operands, sums and words are whole numbers; they may come as float64, the arithmetic is int64.
 """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,23 +79,3 @@ def _saturate(
                 kernels.accumulate_some(*rows, chosen, vector_size, lowest, highest, totals[index])
             )
     return saturated
-
-
-def accumulate_plainly(
-    left: NDArray[Any], right: NDArray[Any], num_bits: int, vector_size: int
-) -> Sums:
-    """`accumulate` of (m, k) and (n, k) in Python integers, tile by tile: the reference."""
-    lowest, highest = -(2 ** (num_bits - 1)), 2 ** (num_bits - 1) - 1
-    out = np.empty((len(left), len(right)))
-    saturated = 0
-    for i, row in enumerate(left.astype(np.int64).tolist()):
-        for j, column in enumerate(right.astype(np.int64).tolist()):
-            total, clipped = 0, False
-            for begin in range(0, len(row), vector_size):
-                tile = slice(begin, begin + vector_size)
-                total += sum(a * b for a, b in zip(row[tile], column[tile], strict=True))
-                clipped |= not lowest <= total <= highest
-                total = min(max(total, lowest), highest)
-            out[i, j] = total
-            saturated += clipped
-    return Sums(out, saturated)

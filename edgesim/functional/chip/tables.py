@@ -1,7 +1,7 @@
 """Functions as tables with linear interpolation: exp, log, 1/x, 1/sqrt, GELU, tanh.
 
 With segments of width h an entry and a result are each rounded once, so a result is off by at most
-h²/8 · max|f''| + 2^-G for G fraction bits (`Table.error_bound`); a test runs every input word.
+h²/8 · max|f''| + 2^-G for G fraction bits; a test runs every input word.
 At the widths of edgebert-n16 (G = 15, 64 segments a unit, 256 up to 8) the bounds are: 2^f 6.0e-5,
 log2 7.5e-5, 1/m 9.2e-5, 1/sqrt 5.4e-5, GELU 1.3e-4, its tanh form 1.4e-4, tanh
 1.3e-4.
@@ -32,14 +32,6 @@ class Table:
     segments_per_unit_log2: int
     """log2 of the segments between low and low + 1; negative for segments wider than 1."""
     fraction_bits: int
-    curvature: float
-    """max|f''| over the range."""
-
-    @property
-    def error_bound(self) -> float:
-        """Largest distance of a result from the function, for inputs within the range."""
-        width = 2.0**-self.segments_per_unit_log2
-        return width * width / 8 * self.curvature + 2.0**-self.fraction_bits
 
     def at(self, above: Whole, fraction_bits: int) -> Whole:
         """Results (in 2^-fraction_bits of the table) at whole distances above `low`.
@@ -52,26 +44,15 @@ class Table:
         kernels.interpolate(np.ascontiguousarray(above).ravel(), self.entries, shift, out.ravel())
         return out
 
-    def at_plainly(self, above: Whole, fraction_bits: int) -> Whole:
-        """`at` in numpy: the twin of the kernel."""
-        scale = 2 ** (fraction_bits - self.segments_per_unit_log2)
-        position = above.astype(np.int64)
-        segment = np.clip(position // scale, 0, len(self.entries) - 2)
-        inside = np.clip(position - segment * scale, 0, scale)
-        rise = self.entries[segment + 1] - self.entries[segment]
-        found = self.entries[segment] + (2 * rise * inside + scale) // (2 * scale)
-        return np.asarray(found, dtype=np.float64)
-
 
 def make_table(
-    function: Callable[[float], float], low: float, units: int, segments: int,
-    fraction_bits: int, curvature: float,
-) -> Table:  # fmt: skip
+    function: Callable[[float], float], low: float, units: int, segments: int, fraction_bits: int
+) -> Table:
     """The table of a function over low … low + units (a power of two, as segments are)."""
     ends = low + units * np.arange(segments + 1) / segments
     entries = np.rint([function(float(x)) * 2**fraction_bits for x in ends]).astype(np.int64)
     per_unit = round(math.log2(segments / units))
-    return Table(entries, per_unit, fraction_bits, curvature)
+    return Table(entries, per_unit, fraction_bits)
 
 
 def _normal(x: float) -> float:
@@ -111,21 +92,16 @@ class Tables:
 def tables_of(spec: ArithmeticSpec) -> Tables:
     """The tables that a chip's arithmetic section asks for."""
     bits, limit = spec.function_bits, spec.activation_limit
-    ln2 = math.log(2)
 
-    def activation(function: Callable[[float], float], curvature: float) -> Table:
-        return make_table(function, 0.0, limit, spec.activation_segments, bits, curvature)
+    def activation(function: Callable[[float], float]) -> Table:
+        return make_table(function, 0.0, limit, spec.activation_segments, bits)
 
     return Tables(
-        exponential=make_table(
-            lambda f: 2.0**f, 0.0, 1, spec.exponential_segments, bits, 2 * ln2**2
-        ),
-        logarithm=make_table(math.log2, 1.0, 1, spec.logarithm_segments, bits, 1 / ln2),
-        reciprocal=make_table(lambda m: 1 / m, 1.0, 1, spec.reciprocal_segments, bits, 2.0),
-        inverse_root=make_table(
-            lambda m: m**-0.5, 1.0, 4, 4 * spec.inverse_root_segments, bits, 0.75
-        ),
-        gelu=activation(gelu_deficit, math.sqrt(2 / math.pi)),
-        gelu_new=activation(gelu_new_deficit, 0.9),
-        tanh=activation(math.tanh, 0.7699),
+        exponential=make_table(lambda f: 2.0**f, 0.0, 1, spec.exponential_segments, bits),
+        logarithm=make_table(math.log2, 1.0, 1, spec.logarithm_segments, bits),
+        reciprocal=make_table(lambda m: 1 / m, 1.0, 1, spec.reciprocal_segments, bits),
+        inverse_root=make_table(lambda m: m**-0.5, 1.0, 4, 4 * spec.inverse_root_segments, bits),
+        gelu=activation(gelu_deficit),
+        gelu_new=activation(gelu_new_deficit),
+        tanh=activation(math.tanh),
     )

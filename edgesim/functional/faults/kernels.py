@@ -1,4 +1,4 @@
-"""numba kernels that pack and unpack lanes; `stored.unpack_reference` is the twin of the second."""
+"""numba kernels that pack and unpack lanes."""
 
 from __future__ import annotations
 

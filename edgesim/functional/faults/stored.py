@@ -97,21 +97,3 @@ def unpack(
     scanned = stored.scanned.copy()
     kernels.unpack(rows, mask, stored.layout.block_starts, stored.row_starts, blocks, scanned)
     return scanned
-
-
-def unpack_reference(
-    stored: StoredTensor, rows: NDArray[Any], mask: NDArray[np.uint8]
-) -> NDArray[Any]:
-    """Codes of all blocks in plain numpy: the twin of the kernel."""
-    if not stored.layout.masked:
-        return rows
-    out = np.zeros_like(stored.scanned)
-    for block in range(stored.layout.num_blocks):
-        vectors = slice(*stored.layout.block_starts[block : block + 2])
-        first, stop = stored.row_starts[block : block + 2]
-        bits = mask[vectors] != 0
-        row = first + np.cumsum(bits, axis=0) - bits
-        read = bits & (row < stop)
-        lanes = np.broadcast_to(np.arange(bits.shape[1]), bits.shape)
-        out[vectors][read] = rows[row[read], lanes[read]]
-    return out

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edgesim.errors import InputError
-from edgesim.functional.hls import codes, kernels, words
+from edgesim.functional.hls import codes, words
 from edgesim.functional.hls.words import Integers
 
 NUM_WORDS = 65536
@@ -50,13 +50,6 @@ def accumulate(a: Integers, b: Integers) -> Integers:
     table = codes.operands(np.arange(256)).astype(np.float64)
     total = np.take(table, a) @ np.take(table, b).T
     return words.wrap(total.astype(np.int64), 16)
-
-
-def accumulate_by_integers(a: Integers, b: Integers) -> Integers:
-    """`accumulate` with every product and every sum wrapped at 16 bits: the kernel without BLAS."""
-    out = np.empty((len(a), len(b)), dtype=np.int64)
-    kernels.accumulate_int16(codes.operands(a), codes.operands(b), out)
-    return out
 
 
 def write_back(

@@ -1,7 +1,7 @@
 """The artifact's matmul path, clock by clock, on flat integer arrays.
 
-Twin of `reference.py`. A link has a register at either end (`sent`, `received`); a relay holds
-one message while its far register is full. All state that decides the future is in four arrays,
+A link has a register at either end (`sent`, `received`); a relay holds one message while its far
+register is full. All state that decides the future is in four arrays,
 with counts taken relative to the finished tiles; when the state after an output tile repeats,
 the tiles in between repeat too and are jumped over exactly.
 """

@@ -6,6 +6,7 @@ clock, moved on by whoever works, is the whole schedule.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from math import ceil
 
 from edgesim.hw.spec import AcceleratorSpec
@@ -13,9 +14,11 @@ from edgesim.ir.eventlog import EventLog, EventRecorder
 from edgesim.ir.plan import SegmentPlan
 from edgesim.ir.program import Command, OpProgram
 from edgesim.numerics.formats import format_bits
-from edgesim.sim.artifact.command_cycles import CommandCycles
 from edgesim.sim.artifact.parameters import artifact_of, copy_cycles
+from edgesim.sim.artifact.product import matmul_cycles
 from edgesim.sim.artifact.program_counts import command_counts
+from edgesim.sim.artifact.special_function import special_function_cycles
+from edgesim.sim.artifact.transfer import TRANSFERS, transfer_cycles
 from edgesim.sim.memory import MediumTiming, medium_timing
 from edgesim.tech import Technology
 from edgesim.units import period_ticks
@@ -36,7 +39,7 @@ class _Player:
         self.period = period_ticks(chip.clock.frequency_hz)
         self.element_bits = format_bits(chip.pu.number_format)
         self.commands = artifact_of(chip).commands
-        self.cycles = CommandCycles(chip)
+        self.cycles = _CommandCycles(chip)
         self.media: dict[str, MediumTiming] = {}
 
     def run(self) -> EventLog:
@@ -125,3 +128,29 @@ class _Player:
             self.recorder.add(
                 now, now, count.unit, count.action, program.op, count.count, count.bits
             )
+
+
+@dataclass
+class _CommandCycles:
+    """Cycles of a chip's commands; equal commands are looked up."""
+
+    chip: AcceleratorSpec
+    _known: dict[tuple[str, tuple[int, ...], int], int] = field(default_factory=dict)
+
+    def of(self, command: Command) -> int:
+        """Cycles of a command, without configuration and interrupt."""
+        key = (command.start, command.sizes, command.memory)
+        if key not in self._known:
+            self._known[key] = self._count(command)
+        return self._known[key]
+
+    def _count(self, command: Command) -> int:
+        chip, sizes = self.chip, command.sizes
+        if command.start in TRANSFERS:
+            return transfer_cycles(chip, command.start, sizes[0])
+        if command.start == "dvfs":
+            return artifact_of(chip).special_functions.dvfs_cycles
+        if command.start == "matmul":
+            rows, reduction, columns = (size * chip.pu.vector_size for size in sizes)
+            return matmul_cycles(chip, rows, reduction, columns, command.memory)
+        return special_function_cycles(chip, command.start, *sizes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgesim.sim.artifact.parameters import PathParameters
-from edgesim.sim.artifact.reference import (
+from twins.artifact_products import (
     READ,
     WRITE,
     Board,
