@@ -26,7 +26,7 @@ ALLOWED = {
     "placed_yaml": {"files", "errors"},
     "whole_file": {"errors"},
     "ir": TOP,
-    "hw": TOP,
+    "hw": TOP | {"ir", "tech"},
     "tech": TOP | {"ir"},
     "numerics": TOP,
     **dict.fromkeys(STAGES, TOP | LEAVES),

@@ -10,13 +10,13 @@ from edgesim.energy.supply import dynamic_scale
 from edgesim.errors import TechnologyError
 from edgesim.hw.spec import STORAGE_MEDIA, AcceleratorSpec, storage_family
 from edgesim.ir.interval import Interval
+from edgesim.ir.ops import facts_of
 from edgesim.tech import Technology, interpolate
 
 Measure = Literal["count", "bits", "cycles"]
 Account = Literal["chip", "offchip", "host"]
 
 HOST_ACTIONS = ("issue", "interrupt", "compute", "decide", "copy")
-SFU_ACTIONS = ("softmax", "layernorm", "add", "entropy", "pool", "relayout", "embedding")
 DECODERS = 2
 """Operands of a product, each behind its own bitmask decoder; the SFU reads through one."""
 BITS_PER_BYTE = 8
@@ -144,7 +144,7 @@ def _sfu(
     if action == "busy":
         entry_id = "pu.decode_energy_pj_per_lane_cycle"
         energy = technology.interval(entry_id).scaled(chip.pu.vector_size)
-    elif action in SFU_ACTIONS:
+    elif facts_of(action).unit == "sfu":
         entry_id = f"sfu.{action}_energy_pj_per_element"
         energy = technology.interval(entry_id)
     else:

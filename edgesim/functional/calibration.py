@@ -16,7 +16,7 @@ from edgesim.functional.chip.arithmetic import Coded, chip_arithmetic
 from edgesim.functional.chip.profile import Profile
 from edgesim.functional.execution import execute_batch
 from edgesim.functional.float32 import float32_arithmetic
-from edgesim.ir.ops import Entropy, Op
+from edgesim.ir.ops import Op
 from edgesim.ir.optrace import OpTrace
 
 
@@ -78,7 +78,7 @@ class _ZeroCounter:
     tensors: dict[str, _Zeros] = field(default_factory=lambda: defaultdict(_Zeros))
 
     def note(self, op: Op, value: Any) -> None:
-        if isinstance(value, Coded) and not isinstance(op, Entropy):
+        if isinstance(value, Coded) and op.holds_output:
             self.tensors[op.output].add(value.codes, self.vector_size)
 
 

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from edgesim.errors import InputError
 from edgesim.functional.batch import Batch, batches
-from edgesim.ir.ops import Activation, Entropy, ExitCheck, MatMul, Op
+from edgesim.ir.ops import Activation, Entropy, MatMul, Op
 from edgesim.ir.optrace import OpTrace
 
 Observer = Callable[[Op, Any], None]
@@ -56,7 +56,7 @@ def execute_batch(
     Activations that the arithmetic fuses take accumulators; the product's own output does not
     exist then.
     """
-    sequence = [op for op in trace.all_ops() if not isinstance(op, ExitCheck)]
+    sequence = [op for op in trace.all_ops() if op.unit != "exit"]
     kept = set(trace.outputs) | set(answer_tensors(trace))
     uses = Counter(name for op in sequence for name in op.inputs)
     uses.update(kept)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -19,6 +19,7 @@ from edgesim.hw.consistency import (
     storage_family,
 )
 from edgesim.hw.voltage_spec import Hertz, VoltageScalingSpec, Volts
+from edgesim.ir.ops import ACTIVATIONS, MOVEMENTS, OP_KINDS, SPECIAL_FUNCTIONS
 from edgesim.units import parse_bytes, parse_whole
 
 ByteCount = Annotated[int, BeforeValidator(parse_bytes), Field(gt=0, le=2**40)]
@@ -36,7 +37,15 @@ __all__ = [
 ]
 
 VECTOR_SIZES = (2, 4, 8, 16, 32, 64)
-SFU_OPS = ("softmax", "layernorm", "add", "entropy")
+REQUIRED_PROGRAMS = tuple(kind for kind in SPECIAL_FUNCTIONS if OP_KINDS[kind].always_on_chip)
+if TYPE_CHECKING:
+    ActivationFunction: TypeAlias = str
+    SpecialFunction: TypeAlias = str
+    Movement: TypeAlias = str
+else:
+    ActivationFunction = Literal[ACTIVATIONS]
+    SpecialFunction = Literal[SPECIAL_FUNCTIONS]
+    Movement = Literal[MOVEMENTS]
 
 
 class Section(BaseModel):
@@ -74,7 +83,7 @@ class PuSpec(Section):
     """Output vectors that leave accumulator, activation unit and encoder in a cycle."""
     pipeline_fill_cycles: Cycles
     """Register stages from operand fetch to encoder, paid once per command."""
-    activation_functions: tuple[Literal["relu", "gelu", "gelu_new", "tanh"], ...]
+    activation_functions: tuple[ActivationFunction, ...]
     """Functions applied behind the accumulator as it drains."""
     outside_band: Literal["computed", "skipped"] = "computed"
     """Tiles of scores and context that no token pair within the head's span lies in."""
@@ -111,7 +120,7 @@ class SfuProgram(Section):
 
 
 class SfuSpec(Section):
-    """The special function unit: softmax, layer norm, elementwise add, entropy."""
+    """The special function unit: its programs, its schedule, and the data that it moves."""
 
     schedule: Literal["pipelined", "fsm", "fsm_ii"]
     """`pipelined`: one vector per activation read per cycle; `fsm`: executed state machines;
@@ -124,16 +133,17 @@ class SfuSpec(Section):
     """Request to data of an auxiliary vector under `fsm`."""
     overlap: Literal["none", "per_head"]
     """`per_head`: softmax of one head runs beside the products of another."""
-    programs: dict[Literal["softmax", "layernorm", "add", "entropy"], SfuProgram]
-    """One program per op."""
-    vector_ops: tuple[Literal["embedding", "pool", "relayout"], ...]
+    programs: dict[SpecialFunction, SfuProgram]
+    """One program per op; an op without one falls to the host, unless every chip must have it."""
+    vector_ops: tuple[Movement, ...]
     """Data movement done on chip at one vector per cycle; what is missing falls to the host."""
 
     @model_validator(mode="after")
     def _all_programs(self) -> SfuSpec:
-        missing = [op for op in SFU_OPS if op not in self.programs]
+        missing = [op for op in REQUIRED_PROGRAMS if op not in self.programs]
         if missing:
-            raise ValueError(f"programs lack {', '.join(missing)}; allowed: all of {SFU_OPS}")
+            wanted = f"allowed: all of {REQUIRED_PROGRAMS}"
+            raise ValueError(f"programs lack {', '.join(missing)}; {wanted}")
         return self
 
 
@@ -298,19 +308,31 @@ class AcceleratorSpec(Section):
                 operand_tile_buffers=self.pu.operand_tile_buffers,
             )
         )
-        if self.artifact is not None and self.pu.outside_band == "skipped":
-            faults.append("pu.outside_band: got 'skipped'; the released array computes every tile")
-        pulsed = [m for m in self.placement.activation[1:] if m not in WRITABLE_MEDIA]
-        if self.artifact is not None and pulsed:
-            faults.append(
-                f"placement.activation: got {pulsed[0]!r}; the released bus is timed against SRAM "
-                "and DRAM alone"
-            )
+        if self.artifact is not None:
+            faults += self._beyond_the_released_design()
         if self.silicon is not None and self.artifact is None:
             faults.append("silicon: copies belong to transfers command by command; add artifact")
         if faults:
             raise ValueError("\n".join(faults))
         return self
+
+    def _beyond_the_released_design(self) -> list[str]:
+        """What a released chip is asked for and has no hardware or no timing for."""
+        faults = []
+        if self.pu.outside_band == "skipped":
+            faults.append("pu.outside_band: got 'skipped'; the released array computes every tile")
+        if self.sfu.vector_ops:
+            faults.append(
+                f"sfu.vector_ops: got {list(self.sfu.vector_ops)}; the released chip has no "
+                "command that moves data: leave the list empty, the host does it"
+            )
+        pulsed = [m for m in self.placement.activation[1:] if m not in WRITABLE_MEDIA]
+        if pulsed:
+            faults.append(
+                f"placement.activation: got {pulsed[0]!r}; the released bus is timed against SRAM "
+                "and DRAM alone"
+            )
+        return faults
 
 
 class GpuSpec(Section):

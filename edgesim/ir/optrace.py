@@ -5,18 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesim.ir.ops import (
-    AttentionContext,
-    AttentionScores,
-    Embedding,
-    LayerNorm,
-    MatMul,
-    Op,
-)
+from edgesim.ir.op import Op
+from edgesim.ir.ops import Embedding
 from edgesim.ir.proof import Proof
 from edgesim.ir.size import Size
 
@@ -128,11 +123,11 @@ class OpTrace:
         """Every weight beside embedding tables, in execution order, with the bias of a product."""
         found: dict[str, str | None] = {}
         for op in self.all_ops():
-            if isinstance(op, MatMul):
-                found.setdefault(op.weight, op.bias)
-            elif isinstance(op, LayerNorm):
-                found.setdefault(op.gamma, None)
-                found.setdefault(op.beta, None)
+            if op.unit == "pu" and op.weights:
+                matrix, *bias = op.weights
+                found.setdefault(matrix, bias[0] if bias else None)
+            for name in op.parameters:
+                found.setdefault(name, None)
         return found
 
     @cached_property
@@ -151,12 +146,9 @@ class OpTrace:
 
     def op_macs(self, op: Op, num_tokens: int) -> int:
         """Multiply-accumulates of one op, zeros included."""
-        if isinstance(op, MatMul):
-            rows = self.tensors[op.inputs[0]].num_elements(num_tokens)
-            return rows * self.tensors[op.weight].shape[0].fixed
-        if isinstance(op, (AttentionScores, AttentionContext)):
-            return op.num_heads * op.head_size * num_tokens * num_tokens
-        return 0
+        if op.unit != "pu":
+            return 0
+        return prod(op.extent(lambda name: self.tensors[name].dims(num_tokens)))
 
     def macs(self, num_tokens: int) -> int:
         """Multiply-accumulates of prologue, all layers with off-ramps, and epilogue."""

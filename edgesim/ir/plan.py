@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.ir.band import band_columns, band_pairs
+from edgesim.ir.op import Op
+from edgesim.ir.ops import facts_of
 from edgesim.ir.optrace import OpTrace
 from edgesim.ir.program import OpProgram
 from edgesim.units import ceil_div
@@ -93,6 +95,11 @@ class PlannedOp:
     moved_bits: int | None = None
     """Storage bits that the op's command list moves; None follows from chunks and spills."""
 
+    @property
+    def facts(self) -> type[Op]:
+        """What every op of this kind says of itself."""
+        return facts_of(self.kind)
+
     def pieces(self, vector_size: int, repeat: int = 0) -> tuple[Piece, ...]:
         """What the array computes of one repeat, in order: row blocks, or tile rows of a band."""
         span = self.bands[repeat] if self.bands else None
@@ -102,13 +109,15 @@ class PlannedOp:
         for tile_row in range(ceil_div(self.rows, vector_size)):
             rows = min(vector_size, self.rows - tile_row * vector_size)
             first, stop = band_columns(tile_row, self.rows, span, vector_size)
-            scores = self.kind == "attention_scores"
-            found.append(
-                Piece(rows, stop - first, self.reduction)
-                if scores
-                else Piece(rows, self.columns, stop - first)
-            )
+            columns, reduction = self._across_and_deep(stop - first)
+            found.append(Piece(rows, columns, reduction))
         return tuple(found)
+
+    def _across_and_deep(self, near: int) -> tuple[int, int]:
+        """Columns and reduction where only `near` keys are seen: scores have a column per key."""
+        if self.facts.heads == "split":
+            return near, self.reduction
+        return self.columns, near
 
     @property
     def macs(self) -> int:
@@ -118,7 +127,7 @@ class PlannedOp:
         """
         if not self.bands:
             return self.rows * self.reduction * self.columns * self.repeats
-        size = self.reduction if self.kind == "attention_scores" else self.columns
+        size = self.reduction if self.facts.heads == "split" else self.columns
         spans = (self.rows if span is None else span for span in self.bands)
         return size * sum(band_pairs(self.rows, span) for span in spans)
 
@@ -225,7 +234,7 @@ class SegmentPlan:
         """Storage bits that no plan can avoid: every weight, embedding row and input once."""
         weights = sum(chunk.stored_bits for op in self.ops for chunk in op.chunks)
         parameters = sum(op.parameter_bits for op in self.ops)
-        inputs = sum(load.bits for op in self.ops if op.kind == "input" for load in op.loads)
+        inputs = sum(load.bits for op in self.ops if op.facts.unit == "none" for load in op.loads)
         return weights + parameters + inputs + self.read_bits
 
 

@@ -3,45 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from edgesim.ir.ops import (
-    ACTIVATIONS,
-    INDICES,
-    POOLINGS,
-    Activation,
-    Add,
-    AttentionContext,
-    AttentionScores,
-    Embedding,
-    Entropy,
-    ExitCheck,
-    Host,
-    Input,
-    LayerNorm,
-    MatMul,
-    Op,
-    Pool,
-    Relayout,
-)
+from edgesim.ir.op import Op, Shape
+from edgesim.ir.ops import MOST_TOKENS, Host
 from edgesim.ir.optrace import TENSOR_CLASSES, OpTrace, Tensor
-from edgesim.ir.size import SEQUENCE, Size
 
 MOST_OPS = 20_000
 """BERT-large with an off-ramp behind every layer has 700."""
 MOST_TENSORS = 50_000
-MOST_TOKENS = 2**31 - 1
 MOST_ELEMENTS = 2**28
 """Of one weight tensor, and of an activation for one token."""
 MOST_WEIGHTS = 2**32
 """Of all weight tensors together."""
-NUM_INPUTS = {Input: 0, Embedding: 0, Add: 2, AttentionScores: 2, AttentionContext: 2}
-"""Activations that an op reads; one where it is not listed."""
-
-Shape = tuple[Size, ...]
-_ONE = Size(1)
 
 
 def trace_faults(trace: OpTrace) -> list[str]:
@@ -131,7 +107,7 @@ def _used(op: Op, tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]
 
 
 def _name_fault(op: Op, tensors: Mapping[str, Tensor], made: set[str]) -> str | None:
-    wanted = NUM_INPUTS.get(type(op), 1)
+    wanted = op.num_inputs
     if len(op.inputs) != wanted and not (isinstance(op, Host) and len(op.inputs) == 2):
         return f"reads {len(op.inputs)} activations; {wanted} wanted"
     for name in op.inputs:
@@ -147,62 +123,9 @@ def _name_fault(op: Op, tensors: Mapping[str, Tensor], made: set[str]) -> str | 
 
 def _shape_fault(op: Op, shapes: Mapping[str, Shape]) -> str | None:
     """What does not fit about the shapes around an op, or about its own numbers."""
-    out, ins = shapes[op.output], [shapes[name] for name in op.inputs]
+    output, inputs = shapes[op.output], [shapes[name] for name in op.inputs]
     weights = [shapes[name] for name in op.weights]
-    wanted: Sequence[Shape | None]
-    if isinstance(op, MatMul):
-        fits = len(weights[0]) == 2 and ins[0][-1] == weights[0][1]
-        wanted = [(*ins[0][:-1], weights[0][0]) if fits else None]
-        wanted += [None] if weights[1:] not in ([], [weights[0][:1]]) else []
-    elif isinstance(op, Embedding):
-        wanted = [(SEQUENCE, weights[0][1]) if len(weights[0]) == 2 else None]
-    elif isinstance(op, AttentionScores | AttentionContext):
-        wanted = _attention_shapes(op, ins)
-    elif isinstance(op, LayerNorm):
-        wanted = [ins[0] if weights == [ins[0][-1:]] * 2 else None]
-    elif isinstance(op, Pool):
-        wanted = [(_ONE, ins[0][1]) if len(ins[0]) == 2 else None]
-    elif isinstance(op, Relayout):
-        wanted = [ins[0][::-1] if len(ins[0]) == 2 else None]
-    elif isinstance(op, Entropy):
-        wanted = [(_ONE, _ONE) if ins[0][:-1] == (_ONE,) else None]
-    elif isinstance(op, ExitCheck):
-        wanted = [out]
-    else:
-        wanted = ins or [out]
-    if any(shape != out for shape in wanted):
-        texts = [str(tuple(s.to_json() for s in shape)) for shape in (*ins, *weights, out)]
+    if not op.fits(inputs, weights, output):
+        texts = [str(tuple(s.to_json() for s in shape)) for shape in (*inputs, *weights, output)]
         return f"its tensors do not fit together: {' '.join(texts)[:160]}"
-    return _word_fault(op)
-
-
-def _attention_shapes(
-    op: AttentionScores | AttentionContext, ins: list[Shape]
-) -> list[Shape | None]:
-    heads, inner = Size(op.num_heads), Size(op.num_heads * op.head_size)
-    if isinstance(op, AttentionScores):
-        fits = ins == [(SEQUENCE, inner)] * 2 and len(op.spans) == op.num_heads
-        return [(heads, SEQUENCE, SEQUENCE) if fits else None]
-    fits = ins == [(heads, SEQUENCE, SEQUENCE), (inner, SEQUENCE)]
-    if op.present:
-        fits = fits and sum(op.present) == op.num_heads
-        inner = Size(len(op.present) * op.head_size)
-    return [(SEQUENCE, inner) if fits else None]
-
-
-def _word_fault(op: Op) -> str | None:
-    """A word or number of an op that no lowering writes."""
-    if isinstance(op, Activation) and op.function not in ACTIVATIONS:
-        return f"function {op.function[:40]!r}; allowed: {', '.join(ACTIVATIONS)}"
-    if isinstance(op, Pool) and op.pooling not in POOLINGS:
-        return f"pooling {op.pooling[:40]!r}; allowed: {', '.join(POOLINGS)}"
-    if isinstance(op, Embedding) and op.index not in INDICES:
-        return f"index {op.index[:40]!r}; allowed: {', '.join(INDICES)}"
-    if isinstance(op, AttentionScores):
-        if any(span is not None and not 0 <= span <= MOST_TOKENS for span in op.spans):
-            return f"a span outside 0 to {MOST_TOKENS}"
-        if not math.isfinite(op.scale):
-            return f"scale {op.scale}"
-    if isinstance(op, LayerNorm) and not 0 <= op.epsilon < math.inf:
-        return f"epsilon {op.epsilon}"
-    return None
+    return op.wrong_value()

@@ -144,11 +144,11 @@ class CommandBuilder:
         """Rows of `vectors` vectors that one command takes; 0 when not even one fits."""
         limits = self.limits
         room = min(limits.memory_vectors, limits.most_rows(LOADS[0]), limits.most_rows(LOADS[1]))
-        if name != "entropy":
+        if name in WRITES_RESULTS:
             room = min(room, limits.most_rows(STORES[0]), limits.most_rows(STORES[1]))
         if vectors > limits.vector_count:
             return 0
-        return min(limits.vector_count, room // vectors, 1 if name == "entropy" else room)
+        return min(limits.vector_count, room // vectors, room if name in WRITES_RESULTS else 1)
 
     def special(self, name: str, rows: int, vectors: int) -> list[Command]:
         """Softmax, layer norm or entropy over rows, in place over the rows that were loaded."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from edgesim.hw.spec import AcceleratorSpec
 from edgesim.ir.infeasible import Infeasible
-from edgesim.ir.ops import AttentionContext, AttentionScores, Input, LayerNorm, MatMul, Op, Relayout
+from edgesim.ir.ops import AttentionContext, AttentionScores, Input, MatMul, Op, Relayout
 from edgesim.ir.optrace import OpTrace
 from edgesim.ir.program import OpProgram
 from edgesim.mapping.artifact_commands import CommandBuilder, traffic_bits
@@ -68,14 +68,14 @@ class SegmentWriter:
         if draft.unit == "pu":
             return self._product(draft, _turned(draft, readers), readers)
         if draft.unit == "sfu":
-            return self._add(draft, readers) if op.kind == "add" else self._special(draft)
+            return self._add(draft, readers) if op.num_inputs == 2 else self._special(draft)
         if draft.unit == "exit":
             self.programs.append(OpProgram(op.name, op.kind, decides=True))
         elif draft.unit == "host" and not isinstance(op, Input) and not self._already_turned(op):
             function = getattr(op, "function", op.kind)
             table = getattr(op, "table", "")
             first_only = getattr(op, "pooling", "") == "first"
-            read = [op.output] if first_only else op.inputs
+            read = [op.output] if first_only else [*op.inputs, *op.parameters]
             self.programs.append(
                 self.layouts.host(op.name, op.kind, function, read, [op.output], 1.0, table)
             )
@@ -97,7 +97,7 @@ class SegmentWriter:
         for name in op.inputs[:1] if isinstance(op, MatMul) else op.inputs:
             whole = not apart or (isinstance(op, AttentionContext) and name == op.inputs[0])
             self.programs += self.layouts.need(name, TILES if whole else HEADS)
-        use = _use(readers.get(output, []), draft.repeats, n)
+        use = _use(readers.get(output, []), draft.repeats, self.builder)
         key = ProductKey.of(self.trace, draft, turned is not None, use)
         if key not in self.products:
             self.products[key] = product_programs(
@@ -141,8 +141,8 @@ class SegmentWriter:
                 builder.rows_per_command(op.kind, 1), "vectors", NO_ROOM,
             )  # fmt: skip
         self.programs += self.layouts.need(op.inputs[0], ROWS)
-        if op.kind != "entropy":
-            parameters = vectors * (2 if isinstance(op, LayerNorm) else 1)
+        if op.holds_output:
+            parameters = vectors * max(1, len(op.parameters))
             if self.builder.limits.transfer_rows("axi_load_aux", parameters) is None:
                 return Infeasible(
                     f"{op.name}: parameters in the auxiliary memory", parameters,
@@ -156,7 +156,7 @@ class SegmentWriter:
         commands = tuple(builder.special(op.kind, draft.rows, vectors))
         self.programs.append(OpProgram(op.name, op.kind, commands, draft.repeats))
         self.layouts.written(op.output, ROWS)
-        if op.kind == "softmax":
+        if op.heads == "inside":
             self._span_mask(op)
         return None
 
@@ -172,8 +172,7 @@ class SegmentWriter:
 
     def _add(self, draft: Draft, readers: dict[str, list[Op]]) -> Infeasible | None:
         op, n = draft.op, self.chip.pu.vector_size
-        wanted = {ROWS if r.kind in ("layernorm", "softmax") else TILES
-                  for r in readers.get(op.output, [])}  # fmt: skip
+        wanted = {ROWS if r.whole_rows else TILES for r in readers.get(op.output, [])}
         first = ROWS if wanted == {ROWS} else TILES
         other = TILES if first == ROWS else ROWS
         lacking = {
@@ -190,13 +189,16 @@ class SegmentWriter:
         return None
 
 
-def _use(readers: Sequence[Op], repeats: int, vector_size: int) -> ResultUse:
+def _use(readers: Sequence[Op], repeats: int, builder: CommandBuilder) -> ResultUse:
     """Who reads a product's result: products and sums as it lies, the rest behind the host."""
+    vector_size = builder.limits.vector_size
     scores = [op for op in readers if isinstance(op, AttentionScores)]
     if any(op.head_size % vector_size for op in scores):
         return ResultUse()
-    as_it_lies = ("matmul", "attention_scores", "attention_context", "add")
-    by_hardware = not readers or any(op.kind in as_it_lies for op in readers)
+    by_hardware = not readers or any(
+        op.unit == "pu" or (op.kind in builder.artifact.commands.sequences and not op.whole_rows)
+        for op in readers
+    )
     return ResultUse(by_hardware, repeats == 1, scores[0].head_size // vector_size if scores else 0)
 
 

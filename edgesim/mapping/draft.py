@@ -7,20 +7,9 @@ from dataclasses import dataclass, replace
 
 from edgesim.hw.spec import AcceleratorSpec
 from edgesim.ir.infeasible import Infeasible
-from edgesim.ir.ops import (
-    Activation,
-    AttentionContext,
-    AttentionScores,
-    Entropy,
-    ExitCheck,
-    Input,
-    MatMul,
-    Op,
-)
+from edgesim.ir.ops import Activation, AttentionScores, MatMul, Op
 from edgesim.ir.optrace import OpTrace
 from edgesim.mapping.placement import exchange_medium
-
-VECTOR_KINDS = ("softmax", "layernorm", "add", "entropy")
 
 
 @dataclass(frozen=True)
@@ -49,7 +38,7 @@ class Draft:
     @property
     def in_attention(self) -> bool:
         """Whether the op belongs to the per-head loop."""
-        return self.op.kind in ("attention_scores", "softmax", "attention_context")
+        return self.op.heads != ""
 
 
 def draft_ops(
@@ -58,19 +47,19 @@ def draft_ops(
     """Drafts of a segment's ops; activations that the chip applies as it drains are fused."""
     drafts: list[Draft] = []
     missing: list[str] = []
-    num_heads = 1
     bands: tuple[int | None, ...] = ()
     for op in _head_loop_together(ops):
         previous = drafts[-1] if drafts else None
         if isinstance(op, Activation) and _fuses(chip, op, previous, ops):
             assert previous is not None
             drafts[-1] = replace(previous, output=op.output, fused_activation=op.function)
-            drafts.append(replace(_simple(trace, op, "fused", num_tokens, None), inputs=()))
+            fused = _draft(trace, op, "fused", num_tokens)
+            drafts.append(replace(fused, inputs=(), output=None))
             continue
         if isinstance(op, AttentionScores):
-            num_heads, bands = op.num_heads, _bands(chip, op, num_tokens)
-        draft = _draft(trace, chip, op, num_tokens, num_heads)
-        if isinstance(op, AttentionScores | AttentionContext):
+            bands = _bands(chip, op, num_tokens)
+        draft = _draft(trace, op, unit_of(chip, op), num_tokens)
+        if op.heads in ("split", "join"):
             draft = replace(draft, bands=bands)
         if draft.unit == "host" and draft.rows and chip.host.fallback == "none":
             missing.append(f"{op.name} ({op.kind})")
@@ -91,16 +80,15 @@ def draft_ops(
 
 def _head_loop_together(ops: Sequence[Op]) -> list[Op]:
     """The ops with what does not depend on the scores ahead of them, so that heads run in turn."""
-    kinds = [op.kind for op in ops]
-    if "attention_scores" not in kinds or "attention_context" not in kinds:
+    parts = [op.heads for op in ops]
+    if "split" not in parts or "join" not in parts:
         return list(ops)
-    start = kinds.index("attention_scores")
-    stop = kinds.index("attention_context")
+    start, stop = parts.index("split"), parts.index("join")
     depends: set[str] = set()
     early: list[Op] = []
     late: list[Op] = []
     for op in ops[start:stop]:
-        if op.kind == "attention_scores" or depends.intersection(op.inputs):
+        if op.heads == "split" or depends.intersection(op.inputs):
             depends.add(op.output)
             late.append(op)
         else:
@@ -131,35 +119,20 @@ def _fuses(
     )
 
 
-def _simple(
-    trace: OpTrace, op: Op, unit: str, num_tokens: int, output: str | None, repeats: int = 1
-) -> Draft:
-    dims = trace.tensors[op.inputs[0] if op.inputs else op.output].dims(num_tokens)
-    rows = 1
-    for size in dims[:-1]:
-        rows *= size
-    return Draft(op, unit, rows // repeats, dims[-1], dims[-1], repeats, op.inputs, output)
+def unit_of(chip: AcceleratorSpec, op: Op) -> str:
+    """The unit of a chip that runs an op; `host` for what the chip lacks.
+
+    A tensor from outside counts as a host op without rows: no host cycles, one transfer in.
+    """
+    if op.unit == "none":
+        return "host"
+    if op.unit != "sfu":
+        return op.unit
+    known = chip.sfu.vector_ops if op.moves else chip.sfu.programs
+    has_command = chip.artifact is None or op.kind in chip.artifact.commands.sequences
+    return "sfu" if op.kind in known and has_command else "host"
 
 
-def _draft(trace: OpTrace, chip: AcceleratorSpec, op: Op, num_tokens: int, num_heads: int) -> Draft:
-    """One op; an input is a host op without rows: no host cycles, one transfer in."""
-    if isinstance(op, Input):
-        width = trace.tensors[op.output].dims(num_tokens)[-1]
-        return Draft(op, "host", 0, width, width, 1, (), op.output)
-    if isinstance(op, MatMul):
-        draft = _simple(trace, op, "pu", num_tokens, op.output)
-        return replace(draft, columns=trace.tensors[op.weight].dims(0)[0])
-    if isinstance(op, AttentionScores):
-        return Draft(op, "pu", num_tokens, op.head_size, num_tokens, op.num_heads, op.inputs, None)
-    if isinstance(op, AttentionContext):
-        return Draft(
-            op, "pu", num_tokens, num_tokens, op.head_size, op.num_heads, op.inputs[1:], op.output
-        )
-    if op.kind == "softmax":
-        return replace(_simple(trace, op, "sfu", num_tokens, None, num_heads), inputs=())
-    if op.kind in VECTOR_KINDS or op.kind in chip.sfu.vector_ops:
-        output = None if isinstance(op, Entropy) else op.output
-        return _simple(trace, op, "sfu", num_tokens, output)
-    if isinstance(op, ExitCheck):
-        return _simple(trace, op, "exit", num_tokens, None)
-    return _simple(trace, op, "host", num_tokens, op.output)
+def _draft(trace: OpTrace, op: Op, unit: str, num_tokens: int) -> Draft:
+    extent = op.extent(lambda name: trace.tensors[name].dims(num_tokens))
+    return Draft(op, unit, *extent, op.resident_inputs, op.resident_output)

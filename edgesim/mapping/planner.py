@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edgesim.errors import InfeasibleError, InputError
 from edgesim.hw.spec import AcceleratorSpec
 from edgesim.ir.infeasible import Infeasible
-from edgesim.ir.ops import AttentionContext, Embedding, LayerNorm, MatMul, Op
+from edgesim.ir.ops import Embedding, MatMul, Op
 from edgesim.ir.optrace import OpTrace
 from edgesim.ir.plan import EmbeddingRead, PlannedOp, SegmentPlan, Spill, WeightChunk
 from edgesim.mapping.draft import Draft, draft_ops
@@ -225,17 +225,15 @@ class Mapper:
     ) -> PlannedOp:  # fmt: skip
         op = draft.op
         medium, parameter_bits = "", 0
-        if isinstance(op, MatMul):
-            medium = self.placement.weights[op.weight].medium
-        elif isinstance(op, LayerNorm):
-            medium = self.placement.weights[op.gamma].medium
-            parameter_bits = sum(self.placement.weights[n].stored_bits for n in op.weights)
-        elif draft.unit == "host":
+        if draft.unit == "host":
             medium = exchange_medium(self.chip) or ""
+        elif op.weights and not isinstance(op, Embedding):
+            medium = self.placement.weights[op.weights[0]].medium
+            parameter_bits = sum(self.placement.weights[n].stored_bits for n in op.parameters)
         loads, stores = self._moves(draft, choice, spilled, num_tokens)
         tensors = self.trace.tensors
         first = tensors[op.inputs[0]] if op.inputs else None
-        computed = op.present_fraction if isinstance(op, AttentionContext) else 1.0
+        output = tensors[draft.output or op.output]
         return PlannedOp(
             name=op.name, kind=op.kind, unit=draft.unit, rows=draft.rows,
             reduction=draft.reduction, columns=draft.columns, repeats=draft.repeats,
@@ -246,7 +244,7 @@ class Mapper:
             input_density=first.density if first else 1.0,
             input_null_fraction=(first.null_vector_fraction or 0.0) if first else 0.0,
             second_density=tensors[op.inputs[1]].density if len(op.inputs) > 1 else 1.0,
-            output_density=min(1.0, tensors[draft.output or op.output].density / computed),
+            output_density=min(1.0, output.density / op.computed_fraction),
         )  # fmt: skip
 
     def _moves(
@@ -266,7 +264,13 @@ class Mapper:
             passes = choice.load_passes
         loads = (Spill(n, medium, self._spill_bits(n, num_tokens), passes) for n in back)
         stores = (Spill(n, medium, self._spill_bits(n, num_tokens), 1) for n in given)
-        return tuple(loads), tuple(stores)
+        return (*self._host_parameters(draft), *loads), tuple(stores)
+
+    def _host_parameters(self, draft: Draft) -> tuple[Spill, ...]:
+        """Parameters of a special function that the host computes, read where they rest."""
+        names = draft.op.parameters if draft.unit == "host" else ()
+        placed = ((name, self.placement.weights[name]) for name in names)
+        return tuple(Spill(name, weight.medium, weight.stored_bits, 1) for name, weight in placed)
 
     def _table_reads(self, table: str, index: str, num_tokens: int) -> _Reads:
         """Reads where no token decides: a row per position, one for the type, else the most

@@ -160,7 +160,7 @@ class ResidencySearch:
         draft = self.drafts[index]
         names = self.live[index] - spilled
         bits = sum(self.tensor_bits[name] for name in names)
-        in_place = draft.unit in ("sfu", "host") and draft.op.kind != "relayout"
+        in_place = draft.unit in ("sfu", "host") and draft.op.in_place
         if in_place and draft.output in names:
             later = self.live[index + 1] if index + 1 < len(self.live) else frozenset()
             dying = [n for n in set(draft.inputs) if n in names and n not in later]
@@ -191,7 +191,7 @@ class ResidencySearch:
             return self._choose_attention(draft, spilled, room)
         if not draft.is_product:
             streams = sum(name in spilled for name in (*draft.inputs, draft.output or ""))
-            need = streams * row_bits * (n if draft.op.kind == "relayout" else 2)
+            need = streams * row_bits * (2 if draft.op.in_place else n)
             if draft.unit == "host":
                 need = 0
             if need > room:

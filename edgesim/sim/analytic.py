@@ -75,9 +75,9 @@ class _Analysis:
         while index < len(ops):
             for spill in ops[index].entry_stores:
                 self.now += self._write(spill.medium, spill.bits)
-            kinds = tuple(op.kind for op in ops[index : index + 3])
+            parts = tuple(op.facts.heads for op in ops[index : index + 3])
             overlap = self.sfu.overlap == "per_head" and ops[index].repeats > 1
-            if overlap and kinds == ("attention_scores", "softmax", "attention_context"):
+            if overlap and parts == ("split", "inside", "join"):
                 self._overlapped_heads(ops[index : index + 3])
                 index += 3
                 continue
@@ -189,7 +189,7 @@ class _Analysis:
         if op.parameter_bits:
             arrived = self.stream.fetch(self._move(op.medium, op.parameter_bits))
             self.now = max(self.now, arrived)
-        if op.kind == "embedding":
+        if op.table:
             self._embedding(op)
         else:
             self.now += _vector_cycles(self.sfu, self.chip.pu.vector_size, op) * self.tick
@@ -240,7 +240,7 @@ class _Analysis:
 def _band_tiles(op: PlannedOp, span: int, n: int) -> int:
     """Tiles of one head's scores or context that hold a pair of tokens closer than its span."""
     side = ceil(op.rows / n)
-    inner = ceil((op.reduction if op.kind == "attention_scores" else op.columns) / n)
+    inner = ceil((op.reduction if op.facts.heads == "split" else op.columns) / n)
     near = sum(2 * (side - apart) for apart in range(1, side) if (apart - 1) * n + 1 < span)
     return (side + near) * inner
 

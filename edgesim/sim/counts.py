@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from edgesim.hw.spec import AcceleratorSpec
 from edgesim.ir.plan import PlannedOp
-from edgesim.sim.vector_unit import program_of
 from edgesim.units import ceil_div
 
 
@@ -96,19 +95,13 @@ def _band_counts(
 def vector_counts(op: PlannedOp, chip: AcceleratorSpec, element_bits: int) -> list[Count]:
     """Elements and memory accesses of one command of a special-function or movement op."""
     elements = op.rows * op.reduction
-    reads = elements
-    auxiliary = 0
-    written = elements
-    if op.kind in ("softmax", "layernorm", "add", "entropy"):
-        program = program_of(chip.sfu, op.kind)
+    program = chip.sfu.programs.get(op.kind)
+    if program is None:
+        reads, auxiliary = elements * op.facts.reads_operands, 0
+    else:
         reads = elements * program.activation_reads
         auxiliary = elements * program.auxiliary_reads
-    if op.kind == "embedding":
-        reads = 0
-    if op.kind == "pool":
-        written = op.reduction
-    if op.kind == "entropy":
-        written = 0
+    written = op.facts.written_elements(op.rows, op.reduction)
     counts = [
         Count("sfu", op.kind, elements, 0),
         Count("operand1", "data_read", 0, round(reads * op.input_density) * element_bits),

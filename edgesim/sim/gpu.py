@@ -11,14 +11,13 @@ from numpy.typing import ArrayLike, NDArray
 from edgesim.errors import InputError
 from edgesim.hw.spec import GpuSpec
 from edgesim.ir.interval import ZERO, Interval
-from edgesim.ir.ops import Embedding, Op
+from edgesim.ir.ops import Op
 from edgesim.ir.optrace import OpTrace
 from edgesim.ir.result import BreakdownRow, RooflinePoint, SourceUse
 from edgesim.tech import Technology
 from edgesim.tech.provenance import lines_of_kind, source_uses
 
 PRECISION_BYTES = {"fp32": 4, "fp16": 2}
-DECISION_KINDS = ("entropy", "exit_check")
 GROUPS = ("kind", "layer")
 SYNC = "sync"
 S_PER_US = 1e-6
@@ -173,11 +172,7 @@ def op_work(trace: OpTrace, op: Op, num_tokens: int, element_bytes: int) -> tupl
     Inputs, weights and output each cross the DRAM once; of an embedding table, only the rows
     that are read.
     """
-    if isinstance(op, Embedding):
-        names = [op.output, op.output]
-    else:
-        names = [*op.inputs, op.output, *op.weights]
-    elements = sum(trace.tensors[name].num_elements(num_tokens) for name in names)
+    elements = sum(trace.tensors[name].num_elements(num_tokens) for name in op.moved_tensors)
     return 2 * trace.op_macs(op, num_tokens), elements * element_bytes
 
 
@@ -209,7 +204,7 @@ def _kernels(trace: OpTrace, exit_layer: int | None) -> Iterator[tuple[str, Op]]
         if exit_layer is not None:
             yield from ((f"off-ramp {layer.index}", op) for op in layer.ramp)
         elif layer.index == trace.num_layers:
-            final = (op for op in layer.ramp if op.kind not in DECISION_KINDS)
+            final = (op for op in layer.ramp if op.holds_output)
             yield from ((f"off-ramp {layer.index}", op) for op in final)
     if exit_layer is None or exit_layer == trace.num_layers:
         yield from (("epilogue", op) for op in trace.epilogue)
@@ -220,9 +215,9 @@ def sentence_kernels(
 ) -> Iterator[tuple[str, int, int]]:
     """Kind, operations and DRAM bytes of every kernel; waits for the host are of kind SYNC."""
     for _, op in _kernels(trace, exit_layer):
-        if op.kind == "exit_check":
+        if op.unit == "exit":
             yield SYNC, 0, 0
-        elif op.kind != "input":
+        elif op.unit != "none":
             yield op.kind, *op_work(trace, op, num_tokens, element_bytes)
     if exit_layer is None:
         yield SYNC, 0, 0
@@ -235,9 +230,9 @@ def _sentence(
     steps: list[tuple[str, str, Interval]] = []
     work: dict[str, tuple[int, int]] = {}
     for label, op in _kernels(trace, exit_layer):
-        if op.kind == "input":
+        if op.unit == "none":
             continue
-        if op.kind == "exit_check":
+        if op.unit == "exit":
             steps.append((label, SYNC, parameters.sync_s))
             continue
         flop, op_bytes = op_work(trace, op, num_tokens, element_bytes)

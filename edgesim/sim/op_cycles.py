@@ -14,26 +14,26 @@ from edgesim.sim.artifact.transfer import TRANSFERS, transfer_cycles
 from edgesim.sim.vector_unit import program_cycles
 from edgesim.units import ceil_div
 
-_OPS = {
-    "matmul": ("m", "k", "n"),
-    "softmax": ("m", "k"),
-    "layernorm": ("m", "k"),
-    "elemadd": ("m", "k"),
-    "entropy": ("m", "k"),
-}
+_PRODUCT = {"matmul": ("m", "k", "n")}
+_NAMES = {"add": "elemadd"}
+"""Special functions that go by another name than their op kind."""
 _ARTIFACT_OPS = {"dvfs": ("m",), **dict.fromkeys(TRANSFERS, ("m",))}
 
 
 def op_cycles(op: str, shape: Mapping[str, int], chip: AcceleratorSpec) -> int:
     """Cycles from the start of an op to its done signal; operands are on chip.
 
-    `matmul` takes m rows, n columns and the reduction k; `softmax, layernorm, elemadd, entropy`
-    m rows of k elements. A chip with an artifact section also knows `dvfs` (m decisions) and the
-    `axi_…` transfers of m rows of n entries (k, if given, is n). Configuration writes and the
-    interrupt are not counted. Raises InputError for an unknown op, a dimension that is missing,
-    foreign or not positive, or a command that the artifact's registers and memories cannot hold.
+    `matmul` takes m rows, n columns and the reduction k; a special function of the chip
+    (`softmax, layernorm, elemadd, entropy`) m rows of k elements. A chip with an artifact section
+    also knows `dvfs` (m decisions) and the `axi_…` transfers of m rows of n entries (k, if given,
+    is n). Configuration writes and the interrupt are not counted. Raises InputError for an unknown
+    op, a dimension that is missing, foreign or not positive, or a command that the artifact's
+    registers and memories cannot hold.
     """
-    known = _OPS if chip.artifact is None else {**_OPS, **_ARTIFACT_OPS}
+    kinds = {_NAMES.get(kind, kind): kind for kind in chip.sfu.programs}
+    known: dict[str, tuple[str, ...]] = {**_PRODUCT, **dict.fromkeys(kinds, ("m", "k"))}
+    if chip.artifact is not None:
+        known |= _ARTIFACT_OPS
     if op not in known:
         raise InputError(f"op {op!r}; allowed on {chip.name}: {', '.join(known)}")
     wanted = known[op]
@@ -48,7 +48,7 @@ def op_cycles(op: str, shape: Mapping[str, int], chip: AcceleratorSpec) -> int:
     if op == "matmul":
         return _product_cycles(shape, chip)
     vectors = ceil_div(shape["k"], chip.pu.vector_size)
-    kind = "add" if op == "elemadd" else op
+    kind = kinds[op]
     if chip.artifact is not None and chip.sfu.schedule == "fsm":
         return special_function_cycles(chip, kind, shape["m"], vectors)
     return program_cycles(chip.sfu, kind, shape["m"], vectors)

@@ -19,7 +19,7 @@ def vector_op_cycles(chip: AcceleratorSpec, op: PlannedOp) -> int:
 
 def program_cycles(sfu: SfuSpec, kind: str, rows: int, vectors: int) -> int:
     """Cycles of softmax, layernorm, add or entropy over `rows` rows of `vectors` n-vectors."""
-    program = sfu.programs[kind]  # type: ignore[index]
+    program = sfu.programs[kind]
     if sfu.schedule == "pipelined":
         return rows * vectors * program.activation_reads + sfu.pipeline_fill_cycles
     if sfu.schedule == "fsm_ii":
@@ -42,4 +42,4 @@ def movement_cycles(sfu: SfuSpec, rows: int, vectors: int) -> int:
 
 def program_of(sfu: SfuSpec, kind: str) -> SfuProgram:
     """The program of an op kind."""
-    return sfu.programs[kind]  # type: ignore[index]
+    return sfu.programs[kind]

@@ -46,7 +46,7 @@ def matmul_ms(bench: Bench, vector_size: int) -> Simulated:
 def macs(bench: Bench, part: str) -> Simulated:
     """Multiply-accumulates of a part of the trace, millions."""
     trace = bench.albert()
-    widen = tuple(op for op in trace.prologue if op.kind == "matmul")
+    widen = tuple(op for op in trace.prologue if op.unit == "pu")
     parts: dict[str, tuple[Op, ...]] = {
         "layer": trace.layers[0].ops, "layers": tuple(o for la in trace.layers for o in la.ops),
         "embedding": widen, "off-ramp": trace.layers[0].ramp,
@@ -57,7 +57,7 @@ def macs(bench: Bench, part: str) -> Simulated:
 def special_function_states(bench: Bench, kind: str, rows: int, width: int, ops: int) -> Simulated:
     """States of a special function in a layer: cycles under `fsm_ii` over its interval."""
     chip = bench.chip("edgebert-n16", sfu__schedule="fsm_ii")
-    interval = chip.sfu.programs["add" if kind == "elemadd" else kind].initiation_interval  # type: ignore[index]
+    interval = chip.sfu.programs["add" if kind == "elemadd" else kind].initiation_interval
     cycles = op_cycles(kind, {"m": rows, "k": width}, chip)
     return Simulated(ops * cycles / interval / 1e3)
 

@@ -10,6 +10,7 @@ from edgesim.energy.static import measured_power
 from edgesim.hw.spec import AcceleratorSpec
 from edgesim.ir.exits import ForecastExit
 from edgesim.ir.interval import Interval
+from edgesim.ir.ops import PRODUCTS
 from edgesim.ir.result import SimResult
 from edgesim.sim.operating_points import operating_points
 from edgesim.tech import Technology
@@ -22,7 +23,6 @@ CONVENTIONAL_S, CONVENTIONAL_J = 4.184, 0.464
 """The one row that is fitted to: latency and energy of the conventional inference."""
 HEADS_LEFT = 5
 """Of 12: seven learned spans are zero on SST-2 (recalled)."""
-PRODUCT_KINDS = ("matmul", "attention_scores", "attention_context")
 FP4_SHARE = 0.5
 """Of the words and the array's cycles of a product with both operands in FP4 (16 x 32)."""
 TARGET_S = 2.0
@@ -88,7 +88,7 @@ def layer_times(bench: Bench, heads: int, fp4: bool = False) -> LayerTimes:
     if fp4:
         products = sum(
             row.latency_s for row in result.breakdown
-            if row.group == "kind" and row.name in PRODUCT_KINDS
+            if row.group == "kind" and row.name in PRODUCTS
         )  # fmt: skip
         layer_s -= (1 - FP4_SHARE) * products / NUM_LAYERS
     return LayerTimes(embedding, layer_s)

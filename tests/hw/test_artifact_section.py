@@ -25,3 +25,8 @@ def test_a_released_implementation_needs_a_sequence_for_every_command(tmp_path: 
     broken.write_text(text[:start] + text[stop:], encoding="utf-8")
     with pytest.raises(ChipError, match="sequences lack dvfs"):
         load_chip(broken)
+
+
+def test_a_released_chip_that_would_move_data_by_a_command_it_lacks_is_refused() -> None:
+    with pytest.raises(ChipError, match=r"vector_ops: got \['pool'\]; the released chip has no"):
+        load_chip("edgebert-hls", {"sfu.vector_ops": ["pool"]})

@@ -325,15 +325,7 @@ def _read_as_words(trace: OpTrace) -> frozenset[str]:
     for op in trace.all_ops():
         for name in op.inputs:
             readers.setdefault(name, []).append(op)
-    kinds = (ops.Add, ops.LayerNorm, ops.Softmax, ops.Entropy)
-    return frozenset(
-        name
-        for name, found in readers.items()
-        if all(
-            isinstance(op, kinds) or (isinstance(op, ops.Pool) and op.pooling == "mean")
-            for op in found
-        )
-    )
+    return frozenset(name for name, found in readers.items() if all(op.in_words for op in found))
 
 
 _EXECUTE: Mapping[type[ops.Op], Callable[..., Value]] = MappingProxyType(

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from edgesim.hw.spec import AcceleratorSpec
+from edgesim.ir.ops import facts_of
 from edgesim.ir.program import Command
 from edgesim.sim.counts import Count
 from edgesim.sim.vector_unit import program_of
@@ -73,6 +74,6 @@ def _special(
     bits[memory, "data_read"] += elements * program.activation_reads * element_bits
     bits[memory, "mask_read"] += elements * program.activation_reads
     bits["auxiliary", "read"] += elements * program.auxiliary_reads * element_bits
-    if command.start != "entropy":
-        bits[memory, "data_write"] += elements * element_bits
-        bits[memory, "mask_write"] += elements
+    written = facts_of(command.start).written_elements(1, elements)
+    bits[memory, "data_write"] += written * element_bits
+    bits[memory, "mask_write"] += written

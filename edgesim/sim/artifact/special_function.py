@@ -81,7 +81,7 @@ def special_function_cycles(chip: AcceleratorSpec, kind: str, rows: int, vectors
 
 def _command_cycles(chip: AcceleratorSpec, kind: str, rows: int, vectors: int) -> int:
     path = artifact_of(chip).special_functions
-    program = chip.sfu.programs[kind]  # type: ignore[index]
+    program = chip.sfu.programs[kind]
     steps, ends = program_steps(program)
     after = min(path.row_end_cycles, program.row_cycles)
     shared = chip.buffers.operand0.ports == "1RW"
