@@ -35,7 +35,7 @@ from edgesim.pipeline.run_input import RunInput
 from edgesim.sim.scheduled_run import ScheduledSimulator
 from edgesim.sim.segment_logs import SegmentLogs
 from edgesim.sim.workload_run import WorkloadSimulator
-from edgesim.statistics import Proportion, nearest_rank
+from edgesim.statistics import nearest_rank
 from edgesim.tech import Technology, load_technology
 from edgesim.units import TICKS_PER_S
 
