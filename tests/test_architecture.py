@@ -117,6 +117,12 @@ def test_every_function_and_class_has_a_user_in_the_package_or_the_notebooks() -
     assert unused == {"sim/analytic.py: segment_ticks"}
 
 
+def test_one_module_reads_yaml() -> None:
+    """Its bounds, its lines and its refusals hold for every kind of file; `chip show` writes."""
+    users = {p.relative_to(ROOT).as_posix() for p in ROOT.rglob("*.py") if "yaml" in _imports(p)}
+    assert users == {"placed_yaml.py", "cli/chips.py"}
+
+
 def test_only_compress_and_lowering_name_torch() -> None:
     users = {
         _room(path)

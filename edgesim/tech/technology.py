@@ -12,11 +12,9 @@ from functools import cached_property, lru_cache
 from importlib import resources
 from typing import Any, Literal
 
-import yaml
-
 from edgesim.errors import TechnologyError
 from edgesim.ir.interval import Interval
-from edgesim.placed_yaml import SafeLoader
+from edgesim.placed_yaml import placed_mapping
 from edgesim.tech.entry import Entry, entry_faults, make_entry
 
 Bound = Literal["value", "low", "high"]
@@ -126,18 +124,13 @@ def parse_tables(name: str, texts: Mapping[str, str]) -> Technology:
 
 
 def _records(file_name: str, text: str, faults: list[str]) -> Iterator[tuple[int, str, Any]]:
-    loader = SafeLoader(text)
+    """Line, id and plain value of every record; faults of form are added to `faults`."""
     try:
-        node = loader.get_single_node()
-        if node is None:
-            return
-        if not isinstance(node, yaml.MappingNode):
-            faults.append(f"{file_name}:1: a mapping of entries is wanted")
-            return
-        for key, value in node.value:
-            record = loader.construct_object(value, deep=True)
-            yield key.start_mark.line + 1, str(key.value), record
-    except yaml.YAMLError as error:
-        faults.append(f"{file_name}: not valid YAML: {' '.join(str(error).split())}")
-    finally:
-        loader.dispose()
+        values, places = placed_mapping(
+            text, file_name, "a mapping of entries is wanted", TechnologyError
+        )
+    except TechnologyError as error:
+        faults.append(str(error))
+        return
+    for key, record in values.items():
+        yield int(places[(key,)].rpartition(":")[2]), key, record

@@ -159,6 +159,23 @@ def test_broken_yaml_is_one_line() -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (SOUND + SOUND, "x.yaml:5: a.delay_ns is given twice; keep one"),
+        ("- 1\n", "x.yaml:1: a mapping of entries is wanted"),
+        ("", "x.yaml:1: a mapping of entries is wanted"),
+        ("a: " + "[" * 20 + "]" * 20, "x.yaml:1: the file is nested deeper than 12 levels"),
+        ("a: {value: 2026-99-99}", "x.yaml:1: a.value is '2026-99-99'; write a number"),
+    ],
+)
+def test_tables_are_read_as_strictly_as_every_other_yaml_file(text: str, words: str) -> None:
+    with pytest.raises(TechnologyError) as caught:
+        parse_tables("broken", {"x.yaml": text, "y.yaml": "b.size_mm2: 3\n"})
+    assert words in str(caught.value)
+    assert "y.yaml:1: b.size_mm2: got 3; a mapping" in str(caught.value)
+
+
 def test_the_content_hash_follows_the_entries(technology: Technology) -> None:
     entry = technology.entry("pu.n16.mac_energy_pj")
     changed = technology.replaced(dataclasses.replace(entry, value=0.04))

@@ -34,6 +34,9 @@ def test_a_sound_record_is_read_with_what_its_file_has_in_common() -> None:
         ("derived", "derived, tolerance: 0.5", "one: unknown key 'tolerance'"),
         ("derived", "derived, bound: 3, cause: c", "a bound belongs to an executed figure"),
         ("{group", "[group", "not valid YAML"),
+        ("one:", "common: 3\none:", "common: got 3; a mapping is wanted"),
+        ("one:", "one: 3\none:", "one is given twice; keep one"),
+        ("derived", "2026-99-99", "one.standing is '2026-99-99'"),
     ],
 )
 def test_a_faulty_record_is_named_with_its_file(old: str, new: str, words: str) -> None:
@@ -42,7 +45,7 @@ def test_a_faulty_record_is_named_with_its_file(old: str, new: str, words: str) 
 
 
 def test_an_id_is_given_once_over_all_files() -> None:
-    with pytest.raises(InputError, match=r"b\.yaml: one: given twice"):
+    with pytest.raises(InputError, match=r"b\.yaml:2: one: given twice"):
         parse_figures({"a.yaml": SOUND, "b.yaml": SOUND})
 
 
