@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from edgesim.ir.optrace import OpTrace
 from edgesim.pipeline.proof import proved
 
-if TYPE_CHECKING:
-    from torch import nn
-    from torch.export import ExportedProgram
-
 
 def lower_model(
-    model: nn.Module | ExportedProgram, example_inputs: Any = None, *, prove: bool = True,
+    model: Any, example_inputs: Any = None, *, prove: bool = True,
     **options: Any,
 ) -> OpTrace:  # fmt: skip
-    """The op trace of a module or of an exported program, proved against it.
+    """The op trace of a `torch.nn.Module` or of an `ExportedProgram`, proved against it.
 
     Options and inputs are those of `edgesim.lowering.lower`; an exported program brings its own
     example inputs. The proof plays the trace in float32 on the caller's sentence, a short one and
