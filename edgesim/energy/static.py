@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from edgesim.energy.costs import Account
 from edgesim.energy.supply import EXPONENT, leakage_scale, regulator_loss
+from edgesim.hw.consistency import BUFFERS
 from edgesim.hw.spec import AcceleratorSpec, SiliconSpec, storage_family
 from edgesim.ir.interval import ZERO, Interval
-from edgesim.tech import Technology
+from edgesim.tech import Technology, medium_of
 from edgesim.units import ceil_div
 
 KIB_BYTES = 2**10
@@ -33,7 +34,7 @@ def placed_media(chip: AcceleratorSpec) -> tuple[str, ...]:
     placement = chip.placement
     names = [
         *placement.embedding_weight, *placement.encoder_weight, *placement.offramp_weight,
-        *(medium for medium in placement.activation if medium != "sram"),
+        *(medium for medium in placement.activation if medium != BUFFERS),
     ]  # fmt: skip
     return tuple(dict.fromkeys(names))
 
@@ -95,11 +96,12 @@ def _buffers(chip: AcceleratorSpec, technology: Technology) -> list[StaticPower]
 
 
 def _sram_leakage(
-    chip: AcceleratorSpec, technology: Technology, unit: str, size_bytes: int
-) -> StaticPower:
+    chip: AcceleratorSpec, technology: Technology, unit: str, size_bytes: int,
+    entry_id: str = SRAM_LEAKAGE,
+) -> StaticPower:  # fmt: skip
     scale, entries = leakage_scale(chip, technology)
-    power = technology.interval(SRAM_LEAKAGE).scaled(size_bytes / KIB_BYTES).times(scale)
-    return StaticPower(unit, "chip", power, (SRAM_LEAKAGE, *entries))
+    power = technology.interval(entry_id).scaled(size_bytes / KIB_BYTES).times(scale)
+    return StaticPower(unit, "chip", power, (entry_id, *entries))
 
 
 def _logic(chip: AcceleratorSpec, technology: Technology) -> StaticPower:
@@ -118,10 +120,11 @@ def _adpll(chip: AcceleratorSpec, technology: Technology) -> StaticPower:
 def _storage(
     chip: AcceleratorSpec, technology: Technology, medium: str, capacity_bytes: int
 ) -> list[StaticPower]:
-    account: Account = "chip" if chip.storage[storage_family(medium)].on_chip else "offchip"  # type: ignore[index]
-    if medium == "sram":
-        return [_sram_leakage(chip, technology, "sram", capacity_bytes)]
-    if medium.startswith("lpddr"):
+    account: Account = "chip" if chip.storage[storage_family(medium)].on_chip else "offchip"
+    if medium_of(medium).is_sram:
+        entry_id = f"{medium}.leakage_power_mw_per_kib"
+        return [_sram_leakage(chip, technology, medium, capacity_bytes, entry_id)]
+    if medium_of(medium).is_dram:
         device = f"{medium}.device_capacity_mib"
         devices = dram_devices(medium, capacity_bytes, technology)
         names = (f"{medium}.background_power_mw", f"{medium}.refresh_power_mw")
