@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from edgesim.energy.costs import Account
 from edgesim.energy.supply import EXPONENT, leakage_scale, regulator_loss
-from edgesim.hw.consistency import BUFFERS
 from edgesim.hw.spec import AcceleratorSpec, SiliconSpec, storage_family
 from edgesim.ir.interval import ZERO, Interval
 from edgesim.tech import Technology, medium_of
@@ -30,11 +29,14 @@ class StaticPower:
 
 
 def placed_media(chip: AcceleratorSpec) -> tuple[str, ...]:
-    """Storage media that the placement names, in order of first mention."""
+    """Storage media that the placement names, in order of first mention.
+
+    The first word of `placement.activation` is the operand memories, no storage.
+    """
     placement = chip.placement
     names = [
         *placement.embedding_weight, *placement.encoder_weight, *placement.offramp_weight,
-        *(medium for medium in placement.activation if medium != BUFFERS),
+        *placement.activation[1:],
     ]  # fmt: skip
     return tuple(dict.fromkeys(names))
 
