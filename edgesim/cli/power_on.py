@@ -25,7 +25,7 @@ def add_power_on(commands: Any) -> None:
     sentence_options(parser)
     parser.add_argument("--pad-to", type=int, metavar="N", help="tokens of the first sentence")
     parser.add_argument("--medium", default="reram_mlc2", help="non-volatile: reram_mlc2, …")
-    parser.add_argument("--against", default="lpddr4", help="lpddr4 or lpddr5")
+    parser.add_argument("--against", default="lpddr4", help="a DRAM: lpddr4, …")
     parser.add_argument("--sram", default="2 MiB", metavar="SIZE", help="holds the fetched table")
     json_option(parser)
     parser.set_defaults(run=_power_on)

@@ -8,7 +8,7 @@ from edgesim.energy.costs import array_family
 from edgesim.energy.static import MIB_BYTES, placed_media
 from edgesim.hw.spec import AcceleratorSpec, storage_family
 from edgesim.ir.interval import ZERO, Interval
-from edgesim.tech import Technology
+from edgesim.tech import Technology, medium_of
 
 UNKNOWN_PARTS = {
     "sfu": "special function unit",
@@ -57,9 +57,8 @@ def estimate_area(chip: AcceleratorSpec, technology: Technology) -> AreaEstimate
     for family, storage in chip.storage.items():
         mine = [medium for medium in media if storage_family(medium) == family]
         if storage.on_chip and mine:
-            entry_id = (
-                "sram.macro_area_mm2_per_mib" if family == "sram" else f"{mine[0]}.area_mm2_per_mib"
-            )
+            figure = "macro_area" if medium_of(mine[0]).is_sram else "area"
+            entry_id = f"{mine[0]}.{figure}_mm2_per_mib"
             put(mine[0], mine[0], entry_id, storage.capacity_bytes / MIB_BYTES)
     for name, label in UNKNOWN_PARTS.items():
         put(name, label, f"{name}.area_mm2")

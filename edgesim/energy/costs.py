@@ -8,10 +8,10 @@ from typing import Literal
 
 from edgesim.energy.supply import dynamic_scale
 from edgesim.errors import TechnologyError
-from edgesim.hw.spec import STORAGE_MEDIA, AcceleratorSpec, storage_family
+from edgesim.hw.spec import AcceleratorSpec, storage_family
 from edgesim.ir.interval import Interval
 from edgesim.ir.ops import facts_of
-from edgesim.tech import Technology, interpolate
+from edgesim.tech import Technology, interpolate, known_media
 
 Measure = Literal["count", "bits", "cycles"]
 Account = Literal["chip", "offchip", "host"]
@@ -37,8 +37,8 @@ def account_of(chip: AcceleratorSpec, unit: str) -> Account:
     """Whether a unit's energy is counted as chip, off-chip memory or host."""
     if unit == "host":
         return "host"
-    if unit in STORAGE_MEDIA:
-        storage = chip.storage.get(storage_family(unit))  # type: ignore[call-overload]
+    if unit in known_media():
+        storage = chip.storage.get(storage_family(unit))
         if storage is None:
             raise TechnologyError(f"unit {unit!r}: chip {chip.name} has no such storage")
         return "chip" if storage.on_chip else "offchip"
@@ -54,13 +54,9 @@ def action_cost(
     """
     if chip.silicon is not None and account_of(chip, unit) == "chip":
         return ActionCost("count", Interval.exact(0.0), ())
-    if unit.startswith("lpddr") and unit in STORAGE_MEDIA:
-        cost = _dram(technology, unit, action)
-    elif unit in STORAGE_MEDIA and unit != "sram":
-        cost = _non_volatile(technology, unit, action)
-    else:
-        pricer = _PRICERS.get(unit)
-        cost = None if pricer is None else pricer(chip, technology, unit, action)
+    medium = known_media().get(unit)
+    pricer = _PRICERS.get(unit) if medium is None else _MEDIA_PRICERS[medium.medium_class]
+    cost = None if pricer is None else pricer(chip, technology, unit, action)
     if cost is None:
         raise TechnologyError(
             f"unit {unit!r}, action {action!r}: no technology entry prices it; units priced are "
@@ -187,19 +183,23 @@ def _auxiliary(
 def _storage_sram(
     chip: AcceleratorSpec, technology: Technology, unit: str, action: str
 ) -> ActionCost | None:
-    if action not in ("read", "write") or "sram" not in chip.storage:
+    storage = chip.storage.get(storage_family(unit))
+    if action not in ("read", "write") or storage is None:
         return None
-    capacity_bytes = chip.storage["sram"].capacity_bytes
-    return _sram(chip, technology, "sram.macro", action, capacity_bytes)
+    return _sram(chip, technology, f"{unit}.macro", action, storage.capacity_bytes)
 
 
-def _non_volatile(technology: Technology, medium: str, action: str) -> ActionCost | None:
+def _non_volatile(
+    chip: AcceleratorSpec, technology: Technology, medium: str, action: str
+) -> ActionCost | None:
     if action not in ("read", "write"):
         return None
     return _single(technology, f"{medium}.{action}_energy_pj_per_bit", "bits")
 
 
-def _dram(technology: Technology, medium: str, action: str) -> ActionCost | None:
+def _dram(
+    chip: AcceleratorSpec, technology: Technology, medium: str, action: str
+) -> ActionCost | None:
     if action in ("read", "write"):
         return _single(technology, f"{medium}.{action}_energy_pj_per_bit", "bits")
     if action == "activate":
@@ -207,10 +207,13 @@ def _dram(technology: Technology, medium: str, action: str) -> ActionCost | None
     return None
 
 
-_PRICERS: dict[
-    str, Callable[[AcceleratorSpec, Technology, str, str], ActionCost | None]
-] = {
+_Pricer = Callable[[AcceleratorSpec, Technology, str, str], ActionCost | None]
+_PRICERS: dict[str, _Pricer] = {
     "host": _host, "dma": _dma, "pu": _pu, "sfu": _sfu, "operand0": _operand,
-    "operand1": _operand, "auxiliary": _auxiliary, "sram": _storage_sram,
+    "operand1": _operand, "auxiliary": _auxiliary,
 }  # fmt: skip
-"""By unit; storage media beside SRAM are priced by their own entries."""
+"""By unit."""
+_MEDIA_PRICERS: dict[str, _Pricer] = {
+    "sram": _storage_sram, "dram": _dram, "non-volatile": _non_volatile,
+}  # fmt: skip
+"""By class of a storage medium."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from edgesim.energy.static import MIB_BYTES, SRAM_LEAKAGE
-from edgesim.hw.spec import AcceleratorSpec
+from edgesim.hw.spec import AcceleratorSpec, storage_family
 from edgesim.ir.interval import ZERO, Interval
 from edgesim.tech import Technology, interpolate
 from edgesim.units import ceil_div
@@ -110,7 +110,7 @@ def _moved(
     chip: AcceleratorSpec, technology: Technology, medium: str, rows: Sequence[int]
 ) -> list[PowerOnTerm]:
     """Transfers one after another: latency, then the port or the medium's rate."""
-    storage = chip.storage.get(medium)  # type: ignore[call-overload]
+    storage = chip.storage.get(storage_family(medium))
     port_bits = 64 if storage is None else storage.port_bits
     rate = technology.value(f"{medium}.peak_bandwidth_gb_per_s") * 8e9
     page_bits = technology.value(f"{medium}.page_bytes") * 8

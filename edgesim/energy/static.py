@@ -8,7 +8,7 @@ from edgesim.energy.costs import Account
 from edgesim.energy.supply import EXPONENT, leakage_scale, regulator_loss
 from edgesim.hw.spec import AcceleratorSpec, SiliconSpec, storage_family
 from edgesim.ir.interval import ZERO, Interval
-from edgesim.tech import Technology
+from edgesim.tech import Technology, medium_of
 from edgesim.units import ceil_div
 
 KIB_BYTES = 2**10
@@ -29,11 +29,14 @@ class StaticPower:
 
 
 def placed_media(chip: AcceleratorSpec) -> tuple[str, ...]:
-    """Storage media that the placement names, in order of first mention."""
+    """Storage media that the placement names, in order of first mention.
+
+    The first word of `placement.activation` is the operand memories, no storage.
+    """
     placement = chip.placement
     names = [
         *placement.embedding_weight, *placement.encoder_weight, *placement.offramp_weight,
-        *(medium for medium in placement.activation if medium != "sram"),
+        *placement.activation[1:],
     ]  # fmt: skip
     return tuple(dict.fromkeys(names))
 
@@ -95,11 +98,12 @@ def _buffers(chip: AcceleratorSpec, technology: Technology) -> list[StaticPower]
 
 
 def _sram_leakage(
-    chip: AcceleratorSpec, technology: Technology, unit: str, size_bytes: int
-) -> StaticPower:
+    chip: AcceleratorSpec, technology: Technology, unit: str, size_bytes: int,
+    entry_id: str = SRAM_LEAKAGE,
+) -> StaticPower:  # fmt: skip
     scale, entries = leakage_scale(chip, technology)
-    power = technology.interval(SRAM_LEAKAGE).scaled(size_bytes / KIB_BYTES).times(scale)
-    return StaticPower(unit, "chip", power, (SRAM_LEAKAGE, *entries))
+    power = technology.interval(entry_id).scaled(size_bytes / KIB_BYTES).times(scale)
+    return StaticPower(unit, "chip", power, (entry_id, *entries))
 
 
 def _logic(chip: AcceleratorSpec, technology: Technology) -> StaticPower:
@@ -118,10 +122,11 @@ def _adpll(chip: AcceleratorSpec, technology: Technology) -> StaticPower:
 def _storage(
     chip: AcceleratorSpec, technology: Technology, medium: str, capacity_bytes: int
 ) -> list[StaticPower]:
-    account: Account = "chip" if chip.storage[storage_family(medium)].on_chip else "offchip"  # type: ignore[index]
-    if medium == "sram":
-        return [_sram_leakage(chip, technology, "sram", capacity_bytes)]
-    if medium.startswith("lpddr"):
+    account: Account = "chip" if chip.storage[storage_family(medium)].on_chip else "offchip"
+    if medium_of(medium).is_sram:
+        entry_id = f"{medium}.leakage_power_mw_per_kib"
+        return [_sram_leakage(chip, technology, medium, capacity_bytes, entry_id)]
+    if medium_of(medium).is_dram:
         device = f"{medium}.device_capacity_mib"
         devices = dram_devices(medium, capacity_bytes, technology)
         names = (f"{medium}.background_power_mw", f"{medium}.refresh_power_mw")

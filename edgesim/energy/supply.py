@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from edgesim.hw.spec import STORAGE_MEDIA, AcceleratorSpec
+from edgesim.hw.spec import AcceleratorSpec
 from edgesim.ir.interval import Interval
-from edgesim.tech import Technology
+from edgesim.tech import Technology, known_media
 
 REFERENCE = "voltage.reference_v"
 EXPONENT = "voltage.dynamic_energy_exponent"
@@ -46,7 +46,8 @@ def leakage_scale(
 
 def keeps_supply(unit: str) -> bool:
     """Whether a unit's supply stays as it is when that of logic and SRAM is scaled."""
-    return unit == "adpll" or (unit in STORAGE_MEDIA and unit != "sram")
+    medium = known_media().get(unit)
+    return unit == "adpll" or (medium is not None and not medium.is_sram)
 
 
 def regulator_loss(

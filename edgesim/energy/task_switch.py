@@ -14,7 +14,7 @@ from edgesim.energy.power_on import PowerOnTerm
 from edgesim.energy.static import drawn_power_mw
 from edgesim.hw.spec import AcceleratorSpec, storage_family
 from edgesim.ir.interval import ZERO, Interval
-from edgesim.tech import Technology
+from edgesim.tech import Technology, medium_of
 from edgesim.units import TICKS_PER_S, ceil_div, period_ticks
 
 J_PER_PJ, W_PER_MW, S_PER_NS = 1e-12, 1e-3, 1e-9
@@ -68,7 +68,7 @@ def _moved(
 ) -> list[PowerOnTerm]:
     """One transfer: read, carried, written; writing that takes longer adds its rest of the time."""
     period_s = period_ticks(chip.clock.frequency_hz) / TICKS_PER_S
-    port_bits = chip.storage[source].port_bits  # type: ignore[index]
+    port_bits = chip.storage[storage_family(source)].port_bits
     latency = technology.interval(f"{source}.access_latency_ns").scaled(S_PER_NS)
     rate = technology.value(f"{source}.peak_bandwidth_gb_per_s") * 8e9
     data_s = max(ceil_div(bits, port_bits) * period_s, bits / rate)
@@ -89,9 +89,9 @@ def _moved(
 
 def _write_s(chip: AcceleratorSpec, technology: Technology, target: str, bits: int) -> Interval:
     """Time of the pulses that write a medium word by word; 0 where it takes none."""
-    if target in ("auxiliary", "sram") or target.startswith("lpddr"):
+    if target == "auxiliary" or not medium_of(target).is_non_volatile:
         return ZERO
-    words = ceil_div(bits, chip.storage[storage_family(target)].port_bits)  # type: ignore[index]
+    words = ceil_div(bits, chip.storage[storage_family(target)].port_bits)
     return technology.interval(f"{target}.write_latency_ns").scaled(words * S_PER_NS)
 
 

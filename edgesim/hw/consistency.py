@@ -7,25 +7,24 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edgesim.errors import InputError
+from edgesim.tech import known_media, medium_of, writable_media
 from edgesim.units import parse_bytes
 
-STORAGE_MEDIA = (
-    "sram", "reram_slc", "reram_mlc2", "reram_mlc3", "stt_mram", "pcm", "fefet", "lpddr4", "lpddr5",
-)  # fmt: skip
-WRITABLE_MEDIA = ("sram", "lpddr4", "lpddr5")
-"""Media that are written unless a chip says otherwise; the others are read-only unless it does."""
+BUFFERS = "sram"
+"""First word of `placement.activation`: the operand memories, no storage."""
 TENSOR_CLASSES = ("embedding_weight", "encoder_weight", "offramp_weight", "activation")
 OPERAND_MEMORIES = ("operand0", "operand1")
 
 
 def storage_family(medium: str) -> str:
     """The macro that holds a medium: all ReRAM cells share `reram`."""
-    return "reram" if medium.startswith("reram") else medium
+    known = known_media().get(medium)
+    return medium if known is None else known.storage
 
 
 def may_be_written(medium: str, writable: bool | None) -> bool:
     """Whether a medium can be written, given what its chip says of it (None: nothing)."""
-    return medium in WRITABLE_MEDIA if writable is None else writable
+    return medium_of(medium).writable if writable is None else writable
 
 
 @dataclass(frozen=True)
@@ -79,22 +78,22 @@ def _placement_faults(tensor_class: str, media: Sequence[str], parts: ChipParts)
     faults = []
     resting = list(media)
     if tensor_class == "activation":
-        if media[0] != "sram":
-            faults.append(f"{path}: the first medium must be sram, the operand memories")
+        if media[0] != BUFFERS:
+            faults.append(f"{path}: the first medium must be {BUFFERS}, the operand memories")
         else:
             resting = list(media[1:])
         for medium in resting:
             family = storage_family(medium)
             said = parts.writable.get(family)
-            if medium in STORAGE_MEDIA and not may_be_written(medium, said):
+            if medium in known_media() and not may_be_written(medium, said):
                 faults.append(
                     f"{path}: got {medium!r}, which is read-only on this chip; allowed behind "
-                    f"sram: a medium that is written ({', '.join(WRITABLE_MEDIA)}), or any with "
-                    f"storage.{family}.writable: true"
+                    f"{BUFFERS}: a medium that is written ({', '.join(writable_media())}), or any "
+                    f"with storage.{family}.writable: true"
                 )
     for medium in resting:
-        if medium not in STORAGE_MEDIA:
-            faults.append(f"{path}: got {medium!r}; allowed: {', '.join(STORAGE_MEDIA)}")
+        if medium not in known_media():
+            faults.append(f"{path}: got {medium!r}; allowed: {', '.join(known_media())}")
         elif storage is not None and storage_family(medium) not in storage:
             faults.append(
                 f"{path}: {medium} needs storage.{storage_family(medium)}, which this chip lacks"

@@ -16,6 +16,7 @@ from edgesim.errors import ChipError
 from edgesim.hw.consistency import consistency_faults, readable_parts
 from edgesim.hw.sections import KnownSections
 from edgesim.hw.spec import CHIP_KINDS, AcceleratorSpec, Chip
+from edgesim.hw.words import OneOf
 from edgesim.paths import data_folder, data_names, data_path
 from edgesim.placed_yaml import MOST_SHOWN, Place, read_placed
 
@@ -211,8 +212,14 @@ def _keys(model: Any, target: Mapping[str, Any]) -> dict[str, str]:
         for name, info in model.model_fields.items():
             names[name] = names[info.alias or name] = info.alias or name
     elif typing.get_origin(model) in (dict, Mapping):
-        names |= {key: key for key in typing.get_args(typing.get_args(model)[0])}
+        names |= {key: key for key in _words(typing.get_args(model)[0])}
     return names
+
+
+def _words(key_type: Any) -> tuple[str, ...]:
+    """Keys that a mapping may hold: those of a literal, or names that are data."""
+    parts = typing.get_args(key_type)
+    return next((part.names() for part in parts if isinstance(part, OneOf)), parts)
 
 
 def _field_type(model: Any, part: str) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -10,16 +10,21 @@ from edgesim.hw.arithmetic_spec import ArithmeticSpec
 from edgesim.hw.artifact_spec import ArtifactSpec, with_memory_sizes
 from edgesim.hw.consistency import (
     OPERAND_MEMORIES,
-    STORAGE_MEDIA,
     TENSOR_CLASSES,
-    WRITABLE_MEDIA,
     ChipParts,
     consistency_faults,
     may_be_written,
     storage_family,
 )
 from edgesim.hw.voltage_spec import Hertz, VoltageScalingSpec, Volts
-from edgesim.ir.ops import ACTIVATIONS, MOVEMENTS, OP_KINDS, SPECIAL_FUNCTIONS
+from edgesim.hw.words import (
+    REQUIRED_PROGRAMS,
+    ActivationFunction,
+    Movement,
+    SpecialFunction,
+    StorageName,
+)
+from edgesim.tech import known_media
 from edgesim.units import parse_bytes, parse_whole
 
 ByteCount = Annotated[int, BeforeValidator(parse_bytes), Field(gt=0, le=2**40)]
@@ -27,7 +32,6 @@ Bits = Annotated[int, BeforeValidator(lambda v: parse_whole(v, "bits")), Field(g
 Cycles = Annotated[int, Field(ge=0, le=10**6)]
 
 __all__ = [
-    "STORAGE_MEDIA",
     "AcceleratorSpec",
     "Chip",
     "GpuSpec",
@@ -37,15 +41,6 @@ __all__ = [
 ]
 
 VECTOR_SIZES = (2, 4, 8, 16, 32, 64)
-REQUIRED_PROGRAMS = tuple(kind for kind in SPECIAL_FUNCTIONS if OP_KINDS[kind].always_on_chip)
-if TYPE_CHECKING:
-    ActivationFunction: TypeAlias = str
-    SpecialFunction: TypeAlias = str
-    Movement: TypeAlias = str
-else:
-    ActivationFunction = Literal[ACTIVATIONS]
-    SpecialFunction = Literal[SPECIAL_FUNCTIONS]
-    Movement = Literal[MOVEMENTS]
 
 
 class Section(BaseModel):
@@ -179,8 +174,8 @@ class StorageSpec(Section):
     on_chip: bool
     """Whether its energy counts as chip or off-chip memory."""
     writable: bool | None = None
-    """Whether activations and reloaded weights may be written to it; None: SRAM and DRAM yes, the
-    other media no."""
+    """Whether activations and reloaded weights may be written to it; None: as the technology
+    tables say of the medium."""
 
 
 class PlacementSpec(Section):
@@ -254,9 +249,7 @@ class AcceleratorSpec(Section):
     pu: PuSpec
     sfu: SfuSpec
     buffers: BuffersSpec
-    storage: dict[
-        Literal["sram", "reram", "stt_mram", "pcm", "fefet", "lpddr4", "lpddr5"], StorageSpec
-    ]
+    storage: dict[StorageName, StorageSpec]
     placement: PlacementSpec
     embedding: EmbeddingSpec
     dma: DmaSpec
@@ -276,7 +269,7 @@ class AcceleratorSpec(Section):
 
     def can_write(self, medium: str) -> bool:
         """Whether the chip has the medium and can write it."""
-        storage = self.storage.get(storage_family(medium))  # type: ignore[call-overload]
+        storage = self.storage.get(storage_family(medium))
         return storage is not None and may_be_written(medium, storage.writable)
 
     def at(self, frequency_hz: float, voltage_v: float) -> AcceleratorSpec:
@@ -326,7 +319,8 @@ class AcceleratorSpec(Section):
                 f"sfu.vector_ops: got {list(self.sfu.vector_ops)}; the released chip has no "
                 "command that moves data: leave the list empty, the host does it"
             )
-        pulsed = [m for m in self.placement.activation[1:] if m not in WRITABLE_MEDIA]
+        spills = (known_media().get(medium) for medium in self.placement.activation[1:])
+        pulsed = [medium.name for medium in spills if medium and medium.is_non_volatile]
         if pulsed:
             faults.append(
                 f"placement.activation: got {pulsed[0]!r}; the released bus is timed against SRAM "

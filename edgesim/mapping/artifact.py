@@ -25,7 +25,7 @@ from edgesim.mapping.artifact_operands import Operand
 from edgesim.mapping.artifact_products import ProductKey, ProductPrograms
 from edgesim.mapping.artifact_segment import SegmentWriter
 from edgesim.mapping.draft import Draft, draft_ops
-from edgesim.mapping.placement import exchange_medium
+from edgesim.mapping.placement import exchange_levers, exchange_medium
 from edgesim.mapping.planner import Mapper
 
 
@@ -58,7 +58,7 @@ class ArtifactMapper(Mapper):
         if medium is None:
             return Infeasible(
                 f"activations of {label}: {self.chip.name} shares no writable storage with its "
-                "host", 1, 0, "media", ("storage.lpddr4", "storage.sram"),
+                "host", 1, 0, "media", exchange_levers(),
             )  # fmt: skip
         writer = SegmentWriter(
             self.trace, self.chip, self.placement, num_tokens,

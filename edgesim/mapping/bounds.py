@@ -32,7 +32,7 @@ def segment_bound(plan: SegmentPlan, trace: OpTrace, chip: AcceleratorSpec) -> S
     n = chip.pu.vector_size
     cycle_s = period_ticks(chip.clock.frequency_hz) / TICKS_PER_S
     ports = {
-        medium: bits / chip.storage[storage_family(medium)].port_bits  # type: ignore[index]
+        medium: bits / chip.storage[storage_family(medium)].port_bits
         for medium, bits in plan.stored_reads.items()
     }
     memory_s = max(ports.values(), default=0.0) * cycle_s

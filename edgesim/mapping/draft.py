@@ -9,7 +9,7 @@ from edgesim.hw.spec import AcceleratorSpec
 from edgesim.ir.infeasible import Infeasible
 from edgesim.ir.ops import Activation, AttentionScores, MatMul, Op
 from edgesim.ir.optrace import OpTrace
-from edgesim.mapping.placement import exchange_medium
+from edgesim.mapping.placement import exchange_levers, exchange_medium
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def draft_ops(
     if on_host and not missing and exchange_medium(chip) is None:
         return Infeasible(
             f"{', '.join(on_host)} on the host of {chip.name}, which shares no writable storage",
-            len(on_host), 0, "ops", ("storage.lpddr4", "storage.sram"),
+            len(on_host), 0, "ops", exchange_levers(),
         )  # fmt: skip
     if missing:
         return Infeasible(

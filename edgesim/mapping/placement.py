@@ -16,6 +16,7 @@ from edgesim.mapping.embedding import PlacedTable, StoredTable, place_table, sto
 from edgesim.mapping.stored import row_lanes, weight_chunks, weight_tiles
 from edgesim.mapping.stored_forms import Packing, StoredForm
 from edgesim.numerics.formats import format_bits
+from edgesim.tech import media_of_class, writable_media
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +59,13 @@ def tensor_bits(trace: OpTrace, chip: AcceleratorSpec, name: str) -> int:
 
 def exchange_medium(chip: AcceleratorSpec) -> str | None:
     """The storage through which tensors pass to and from the host; None without a writable one."""
-    wanted = (*chip.placement.activation[1:], "lpddr4", "lpddr5", "sram")
+    wanted = (*chip.placement.activation[1:], *media_of_class("dram"), *media_of_class("sram"))
     return next((medium for medium in wanted if chip.can_write(medium)), None)
+
+
+def exchange_levers() -> tuple[str, ...]:
+    """Settings that give a chip a storage through which tensors reach the host."""
+    return tuple(f"storage.{storage_family(medium)}" for medium in writable_media())
 
 
 def row_order(trace: OpTrace, table: str, index: str) -> NDArray[np.int64]:

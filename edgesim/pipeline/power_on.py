@@ -14,7 +14,7 @@ from edgesim.energy.power_on import (
     non_volatile_path,
 )
 from edgesim.errors import InfeasibleError, InputError
-from edgesim.hw.spec import STORAGE_MEDIA, AcceleratorSpec, storage_family
+from edgesim.hw.spec import AcceleratorSpec, storage_family
 from edgesim.ir.infeasible import Infeasible
 from edgesim.ir.interval import Interval
 from edgesim.ir.optrace import OpTrace
@@ -22,7 +22,7 @@ from edgesim.ir.workload import Workload
 from edgesim.mapping.placement import place
 from edgesim.mapping.planner import Mapper
 from edgesim.pipeline.simulate import simulate
-from edgesim.tech import Technology, load_technology
+from edgesim.tech import Technology, load_technology, media_of_class
 
 CASES = {"A": "the whole table usable", "B": "the rows of the first sentence"}
 STARTS: tuple[Start, ...] = ("cold", "self-refresh")
@@ -110,9 +110,9 @@ def power_on(
     kind or a table beyond the largest SRAM of the tables.
     """
     tables = technology or load_technology()
-    volatile = [name for name in STORAGE_MEDIA if name.startswith("lpddr")]
-    lasting = [name for name in STORAGE_MEDIA if name != "sram" and name not in volatile]
-    for given, allowed in ((medium, lasting), (against, volatile)):
+    for given, allowed in (
+        (medium, media_of_class("non-volatile")), (against, media_of_class("dram")),
+    ):  # fmt: skip
         if given not in allowed:
             raise InputError(f"medium {given!r}; allowed here: {', '.join(allowed)}")
     placed = place(trace, chip)
@@ -125,7 +125,7 @@ def power_on(
     holder = _sram_for(table_bits, sram_bytes)
     hold_s = _sentence_s(trace, chip, workload, pad_to, tables)
     capacity = _capacity_bytes(chip, medium, table_bits)
-    storage = chip.storage.get(storage_family(medium))  # type: ignore[call-overload]
+    storage = chip.storage.get(storage_family(medium))
     port_bits = 64 if storage is None else storage.port_bits
     rows = []
     for name, bits in (("A", ()), ("B", reads)):
@@ -173,7 +173,7 @@ def _sram_for(table_bits: int, sram_bytes: int) -> int:
 
 def _capacity_bytes(chip: AcceleratorSpec, medium: str, table_bits: int) -> int:
     """The chip's own macro of the medium, or the smallest power of two that holds the table."""
-    storage = chip.storage.get(storage_family(medium))  # type: ignore[call-overload]
+    storage = chip.storage.get(storage_family(medium))
     own = 0 if storage is None else storage.capacity_bytes
     least = 1 << max(0, (-(-table_bits // 8) - 1).bit_length())
     return max(own, least)

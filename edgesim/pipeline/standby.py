@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from edgesim.energy.static import dram_devices, drawn_power_mw, placed_media
 from edgesim.hw.spec import AcceleratorSpec, storage_family
 from edgesim.sim.operating_points import change_ticks, operating_points
-from edgesim.tech import Technology
+from edgesim.tech import Technology, media_of_class, medium_of
 from edgesim.units import TICKS_PER_S
 
 S_PER_NS, S_PER_US, W_PER_MW = 1e-9, 1e-6, 1e-3
-RETAINED = ("operand0", "operand1", "auxiliary", "logic leakage", "sram")
-"""Parts on chip that hold their state asleep."""
+RETAINED = ("operand0", "operand1", "auxiliary", "logic leakage")
+"""Parts on chip that hold their state asleep, beside storage of SRAM."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,9 @@ class Standby:
             low = chip.at(points[0].frequency_hz, points[0].voltage_v)
             back = {p.words(): change_ticks(p, full, technology) / TICKS_PER_S for p in points}
             wakes.append(back[points[0].words()])
-        media = [medium for medium in placed_media(chip) if medium != "sram"]
+        media = [name for name in placed_media(chip) if not medium_of(name).is_sram]
         wakes += [_medium_wake_s(medium, technology) for medium in media]
-        asleep_mw = drawn_power_mw(low, technology, RETAINED).value
+        asleep_mw = drawn_power_mw(low, technology, (*RETAINED, *media_of_class("sram"))).value
         asleep_mw += sum(_self_refresh_mw(chip, medium, technology) for medium in media)
         notes = ("not modelled: power of the test chip asleep; DRAM alone is counted there",)
         return cls(
@@ -56,14 +56,14 @@ class Standby:
 
 
 def _medium_wake_s(medium: str, technology: Technology) -> float:
-    if medium.startswith("lpddr"):
+    if medium_of(medium).is_dram:
         return technology.value(f"{medium}.self_refresh_exit_ns") * S_PER_NS
     return technology.value(f"{medium}.wake_up_us") * S_PER_US
 
 
 def _self_refresh_mw(chip: AcceleratorSpec, medium: str, technology: Technology) -> float:
-    if not medium.startswith("lpddr"):
+    if not medium_of(medium).is_dram:
         return 0.0
-    capacity_bytes = chip.storage[storage_family(medium)].capacity_bytes  # type: ignore[index]
+    capacity_bytes = chip.storage[storage_family(medium)].capacity_bytes
     devices = dram_devices(medium, capacity_bytes, technology)
     return devices * technology.value(f"{medium}.self_refresh_power_mw")

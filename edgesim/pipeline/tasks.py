@@ -20,7 +20,7 @@ from edgesim.ir.optrace import OpTrace
 from edgesim.ir.predictor import ExitPredictor
 from edgesim.ir.result import SimResult
 from edgesim.mapping.placement import Placement, place
-from edgesim.tech import Technology, load_technology
+from edgesim.tech import Technology, load_technology, media_of_class
 
 Order = Literal["random", "turns"]
 BITS_PER_ENTRY = 8
@@ -176,8 +176,9 @@ def task_set(
             held[family] = held.get(family, 0) + table.bits_in(index)
     needs = tuple(_own_bits(placement) for placement in placements)
     families = {storage_family(medium) for need in needs for medium in need}
-    free = {f: 8 * chip.storage[f].capacity_bytes - held.get(f, 0) for f in families}  # type: ignore[index]
-    source = next((m for m in ("lpddr4", "lpddr5") if m in chip.storage), "")
+    free = {f: 8 * chip.storage[f].capacity_bytes - held.get(f, 0) for f in families}
+    drams = media_of_class("dram")
+    source = next((m for m in drams if storage_family(m) in chip.storage), "")
     if not source:
         raise InputError(f"{chip.name} has no DRAM that a task's tables could come from")
     full = _overfull(needs, free, range(len(tasks)))
@@ -274,7 +275,7 @@ def _check_reload(
         f"weights of {len(needs)} tasks take {demand / MIB_BITS:.2f} MiB of {full}, which has "
         f"{free[full] / MIB_BITS:.2f} MiB beside the embeddings"
     )
-    if full == source:
+    if full == storage_family(source):
         raise InputError(f"{words}, and nothing behind it that they could come from; enlarge it")
     media = sorted({m for need in needs for m in need if storage_family(m) == full})
     for medium in media:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from edgesim.hw.spec import AcceleratorSpec, storage_family
 from edgesim.ir.plan import SegmentPlan
-from edgesim.tech import Technology
+from edgesim.tech import Technology, medium_of
 
 BITS_PER_BYTE = 8
 
@@ -24,7 +24,7 @@ def wear_notes(
     """
     medium = chip.placement.activation[-1]
     family = storage_family(medium)
-    if medium == "sram" or medium.startswith("lpddr"):
+    if not medium_of(medium).is_non_volatile:
         return ()
     written = sum(
         int(count) * move.bits * move.passes
@@ -37,7 +37,7 @@ def wear_notes(
         return ()
     bits = written / num_sentences
     endurance = technology.interval(f"{medium}.endurance_writes")
-    capacity = chip.storage[family].capacity_bytes * BITS_PER_BYTE  # type: ignore[index]
+    capacity = chip.storage[family].capacity_bytes * BITS_PER_BYTE
     value, low, high = (
         e * capacity / bits for e in (endurance.value, endurance.low, endurance.high)
     )

@@ -23,6 +23,7 @@ from edgesim.plot.style import (
     legend_below,
     wrapped,
 )  # fmt: skip
+from edgesim.tech import media_of_class
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,7 +33,7 @@ ACCOUNT_WORDS = {"chip": "chip", "offchip": "off-chip memory", "host": "host"}
 OFFCHIP_COLOURS, OFFCHIP_HATCH = ("#000000", "#5c5c5c"), "////"
 HOST_COLOUR, HOST_HATCH = "#ffffff", "...."
 OTHER_UNITS, OTHER_COLOUR, CUT_COLOUR = "other chip units", "#a6a6a6", "#dddddd"
-OFFCHIP_UNITS = ("lpddr4", "lpddr5", "ddr")
+GPU_MEMORY = "ddr"
 BAR_HEIGHT = 0.62
 CUT_FACTOR = 6.0
 """Bars longer than this many times the shortest are cut, so that the others stay readable."""
@@ -64,7 +65,8 @@ def account_of(row: BreakdownRow) -> str:
         return row.account
     if row.name == "host":
         return "host"
-    return "offchip" if row.name in OFFCHIP_UNITS else "chip"
+    offchip = (GPU_MEMORY, *media_of_class("dram"))
+    return "offchip" if row.name in offchip else "chip"
 
 
 def energy_height_inches(results: Results) -> float:

@@ -16,7 +16,7 @@ from math import ceil
 from edgesim.hw.spec import AcceleratorSpec, SfuSpec, storage_family
 from edgesim.ir.plan import PlannedOp, SegmentPlan
 from edgesim.sim.artifact.total import programs_ticks
-from edgesim.tech import Technology
+from edgesim.tech import Technology, medium_of
 
 
 @dataclass
@@ -219,17 +219,17 @@ class _Analysis:
 
     def _write(self, medium: str, bits: int) -> int:
         """The same towards a medium: where a port word takes a pulse, pulse by pulse."""
-        if medium == "sram" or medium.startswith("lpddr"):
+        if not medium_of(medium).is_non_volatile:
             return self._move(medium, bits)
-        port = self.chip.storage[storage_family(medium)].port_bits  # type: ignore[index]
+        port = self.chip.storage[storage_family(medium)].port_bits
         pulse = round(self.technology.value(f"{medium}.write_latency_ns") * 1000)
         pulses = -(-bits // port) * max(self.tick, pulse)
         return -(-pulses // self.tick) * self.tick
 
     def _figures(self, medium: str) -> tuple[int, int | None, int]:
         """Port bits, bits per second where a DRAM limits them, and latency in ticks."""
-        port = self.chip.storage[storage_family(medium)].port_bits  # type: ignore[index]
-        if not medium.startswith("lpddr"):
+        port = self.chip.storage[storage_family(medium)].port_bits
+        if not medium_of(medium).is_dram:
             latency = self.technology.value(f"{medium}.read_latency_ns")
             return port, None, round(latency * 1000)
         rate = round(self.technology.value(f"{medium}.peak_bandwidth_gb_per_s") * 8e9)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgesim.hw.spec import AcceleratorSpec, storage_family
-from edgesim.tech import Technology
+from edgesim.tech import Technology, medium_of
 from edgesim.units import TICKS_PER_S, ceil_div, period_ticks
 
 
@@ -47,9 +47,9 @@ class MediumTiming:
 
 def medium_timing(chip: AcceleratorSpec, technology: Technology, medium: str) -> MediumTiming:
     """Timing of a medium from the chip's port and the technology tables."""
-    storage = chip.storage[storage_family(medium)]  # type: ignore[index]
+    storage = chip.storage[storage_family(medium)]
     period = period_ticks(chip.clock.frequency_hz)
-    if medium.startswith("lpddr"):
+    if medium_of(medium).is_dram:
         latency_ns = technology.value(f"{medium}.access_latency_ns")
         rate = round(technology.value(f"{medium}.peak_bandwidth_gb_per_s") * 8e9)
         page_bits = int(technology.value(f"{medium}.page_bytes")) * 8
@@ -58,7 +58,7 @@ def medium_timing(chip: AcceleratorSpec, technology: Technology, medium: str) ->
         )
     latency_ns = technology.value(f"{medium}.read_latency_ns")
     write_ticks = None
-    if medium != "sram" and chip.can_write(medium):
+    if medium_of(medium).is_non_volatile and chip.can_write(medium):
         write_ticks = round(technology.value(f"{medium}.write_latency_ns") * 1000)
     return MediumTiming(
         medium, round(latency_ns * 1000), None, storage.port_bits, period, None, write_ticks

@@ -8,21 +8,8 @@ from typing import Any
 
 from edgesim.ir.quantity import quantity_text
 from edgesim.sweeps.options import option_value
+from edgesim.tech import known_media
 
-MEDIA = {
-    "reram_slc": "SLC", "reram_mlc2": "MLC2", "reram_mlc3": "MLC3", "lpddr4": "LPDDR4",
-    "lpddr5": "LPDDR5", "stt_mram": "STT-MRAM", "pcm": "PCM", "fefet": "FeFET",
-    "sram": "SRAM",
-}  # fmt: skip
-STORAGE = {
-    "sram": "SRAM",
-    "reram": "ReRAM",
-    "lpddr4": "LPDDR4",
-    "lpddr5": "LPDDR5",
-    "stt_mram": "STT-MRAM",
-    "pcm": "PCM",
-    "fefet": "FeFET",
-}
 ABSENT = {
     "exit_threshold": "full depth", "exit_layer": "no fixed layer", "pad_to": "own S",
     "strategy": "default strategy", "latency_target_s": "no target",
@@ -93,14 +80,21 @@ def _part(path: str, value: Any, paths: Sequence[str]) -> str:
         return ABSENT[path] if value is None else f"{SAID[path]}{text}{MEANT.get(path, '')}"
     if room == "placement":
         first = value[0] if isinstance(value, (list, tuple)) and value else value
-        medium = MEDIA.get(str(first), text)
+        known = known_media().get(str(first))
+        medium = text if known is None else known.label
         several = sum(other.startswith("placement.") for other in paths) > 1
         return f"{rest.replace('_', ' ')} {medium}" if several else medium
     if room == "storage" and path.endswith("capacity"):
-        return f"{STORAGE.get(rest.split('.')[0], rest)} {text}"
+        return f"{_storage_label(rest.split('.')[0])} {text}"
     if room == "buffers" and path.endswith(".data"):
         several = sum(other.startswith("buffers.") for other in paths) > 1
         return f"{rest.split('.')[0]} {text}" if several else text
     if path in ("model", "chip", "precision", "clock.voltage", "clock.frequency"):
         return text
     return f"{path.rsplit('.', 1)[-1].replace('_', ' ')} {text}"
+
+
+def _storage_label(storage: str) -> str:
+    """The name of a macro in tables and pictures."""
+    labels = (m.storage_label for m in known_media().values() if m.storage == storage)
+    return next(labels, storage)

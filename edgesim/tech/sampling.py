@@ -77,4 +77,4 @@ class EntrySampler:
                 entry = entries[entry_id]
                 value = value_at(entry, quantile)
                 entries[entry_id] = replace(entry, value=value, low=value, high=value)
-        return Technology(f"{self.technology.name}, sampled", entries)
+        return replace(self.technology, name=f"{self.technology.name}, sampled", entries=entries)

@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, lru_cache
 from importlib import resources
 from typing import Any, Literal
@@ -16,6 +16,7 @@ from edgesim.errors import TechnologyError
 from edgesim.ir.interval import Interval
 from edgesim.placed_yaml import placed_mapping
 from edgesim.tech.entry import Entry, entry_faults, make_entry
+from edgesim.tech.medium import Medium, figure_faults, make_medium, medium_faults
 
 Bound = Literal["value", "low", "high"]
 
@@ -28,6 +29,8 @@ class Technology:
 
     name: str
     entries: Mapping[str, Entry]
+    media: Mapping[str, Medium] = field(default_factory=dict)
+    """Declared media by name."""
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self.entries.values())
@@ -84,11 +87,15 @@ class Technology:
     def replaced(self, entry: Entry) -> Technology:
         """A copy in which one entry is exchanged, for what-if studies; its id must exist."""
         self.entry(entry.id)
-        return Technology(f"{self.name}+{entry.id}", {**self.entries, entry.id: entry})
+        entries = {**self.entries, entry.id: entry}
+        return replace(self, name=f"{self.name}+{entry.id}", entries=entries)
 
     def content_hash(self) -> str:
-        """SHA-256 of all entries."""
-        text = json.dumps([asdict(self.entries[key]) for key in sorted(self.entries)])
+        """SHA-256 of all entries and media."""
+        parts = [
+            asdict(table[key]) for table in (self.entries, self.media) for key in sorted(table)
+        ]
+        text = json.dumps(parts)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -107,20 +114,32 @@ def load_technology(name: str = "default") -> Technology:
 
 
 def parse_tables(name: str, texts: Mapping[str, str]) -> Technology:
-    """Technology from YAML texts by file name; TechnologyError lists every fault with its line."""
+    """Technology from YAML texts by file name; TechnologyError lists every fault with its line.
+
+    A record with a `class` declares a medium, every other one is an entry.
+    """
     entries: dict[str, Entry] = {}
+    media: dict[str, Medium] = {}
+    places: dict[str, str] = {}
     faults: list[str] = []
     for file_name, text in texts.items():
-        for line, entry_id, record in _records(file_name, text, faults):
-            wrong = entry_faults(entry_id, record)
-            if entry_id in entries:
-                wrong.append(f"{entry_id}: given twice; ids must be unique over all tables")
-            faults += [f"{file_name}:{line}: {fault}" for fault in wrong]
-            if not wrong:
-                entries[entry_id] = make_entry(entry_id, record)
+        for line, key, record in _records(file_name, text, faults):
+            is_medium = isinstance(record, dict) and "class" in record
+            wrong = medium_faults(key, record) if is_medium else entry_faults(key, record)
+            if key in places:
+                wrong.append(f"{key}: given twice; ids must be unique over all tables")
+            places[key] = f"{file_name}:{line}"
+            faults += [f"{places[key]}: {fault}" for fault in wrong]
+            if is_medium and not wrong:
+                media[key] = make_medium(key, record)
+            elif not wrong:
+                entries[key] = make_entry(key, record)
+    if not faults:
+        lacking = figure_faults(media, entries)
+        faults = [f"{places[re.split('[.:]', fault)[0]]}: {fault}" for fault in lacking]
     if faults:
         raise TechnologyError("\n".join(faults))
-    return Technology(name, entries)
+    return Technology(name, entries, media)
 
 
 def _records(file_name: str, text: str, faults: list[str]) -> Iterator[tuple[int, str, Any]]:

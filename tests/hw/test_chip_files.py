@@ -265,3 +265,20 @@ def test_bytes_that_are_no_text_give_an_error_too(tmp_path: Path) -> None:
 def test_a_schedule_without_overlap_cannot_keep_two_tile_buffers() -> None:
     only(faults(BASE, {"pu.schedule": "artifact"}), "pu.operand_tile_buffers: got 2", "must be 1")
     load_chip(BASE, {"pu.schedule": "artifact", "pu.operand_tile_buffers": 1})
+
+
+def test_a_storage_that_no_medium_rests_in_is_refused_with_those_that_are_known(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "x.yaml"
+    part = "{capacity: 2 MiB, port: 64 bit, on_chip: true}"
+    path.write_text(f"extends: edgebert-n16\nname: x\nstorage:\n  flash: {part}\n")
+    with pytest.raises(ChipError, match=r"x\.yaml:4: storage\.flash: got 'flash'; allowed: reram"):
+        load_chip(path)
+    with pytest.raises(ChipError, match=r"no 'flash' in storage; .*allowed: fefet, .*, stt_mram"):
+        load_chip("edgebert-n16", {"storage.flash.capacity": "1 MiB"})
+
+
+def test_a_released_chip_with_an_unknown_second_medium_is_refused_by_name() -> None:
+    with pytest.raises(ChipError, match=r"placement\.activation: got 'flash'; allowed: "):
+        load_chip("edgebert-hls", {"placement.activation": ["sram", "flash"]})

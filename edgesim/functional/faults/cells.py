@@ -8,23 +8,20 @@ nvmexplorer_src/nvmFI/fi_utils.py, here with jumps over several levels too).
 
 from __future__ import annotations
 
-import itertools
 import math
-import re
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.errors import InputError
-from edgesim.tech import Technology
+from edgesim.tech import Technology, known_media, medium_of
 from edgesim.tech.technology import Bound
 
 CODINGS = ("binary", "gray")
 """Which level stands for which bits: the number itself, or its reflected Gray code."""
 MOST_CELL_RATE = 0.25
 """Beyond it a cell holds little more than noise."""
-_LEVEL = re.compile(r"^(\w+)\.level_(\d+)_mean_fraction$")
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,8 +81,8 @@ class CellFaults:
 
 def media(technology: Technology) -> tuple[str, ...]:
     """Media whose levels the tables hold."""
-    found = (_LEVEL.match(entry.id) for entry in technology)
-    return tuple(sorted({match[1] for match in found if match}))
+    names = known_media()
+    return tuple(sorted(name for name in names if f"{name}.level_0_mean_fraction" in technology))
 
 
 def cell_faults(
@@ -98,11 +95,8 @@ def cell_faults(
             f"medium {medium!r}: no fault figures; allowed: {', '.join(known)} (others are not "
             "modelled)"
         )
-    numbers = itertools.takewhile(
-        lambda i: f"{medium}.level_{i}_mean_fraction" in technology, itertools.count()
-    )
     means, sigmas = [], []
-    for i in numbers:
+    for i in range(medium_of(medium).levels):
         means.append(technology.value(f"{medium}.level_{i}_mean_fraction", bound))
         sigmas.append(technology.value(f"{medium}.level_{i}_sigma_fraction", bound))
     return CellFaults(medium, np.array(means), np.array(sigmas), coding)
