@@ -15,11 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from edgesim.errors import InputError
-from edgesim.lowering.padding import without_padding
+from edgesim.lowering.given_inputs import DEFAULT_TOKENS, by_name, check_missing, token_rows
+from edgesim.lowering.padding import is_first_row, without_padding
 from edgesim.lowering.token_axes import continued, counts_up, differs_by_token, packed, token_axes
 
-_DEFAULT_TOKENS = 8
-"""Tokens of the default example; the trace does not depend on it."""
 _SEED = 20_240
 
 
@@ -117,7 +116,7 @@ def read_example(model: nn.Module, example_inputs: Any) -> ExampleInputs:
     if not names:
         raise InputError(f"{type(model).__name__}: its forward names no arguments to give ids to")
     _check_device(model)
-    given = _by_name(model, example_inputs, names)
+    given = by_name(model, example_inputs, names)
     token_ids = "input_ids" if "input_ids" in names else names[0]
     limit = position_limit(model)
     shape = None if token_ids == "input_ids" else input_shape(model, given.get(token_ids))
@@ -125,9 +124,12 @@ def read_example(model: nn.Module, example_inputs: Any) -> ExampleInputs:
         tokens = _input_tensor(given.get(token_ids), shape)
         token_axis, batch_axis = shape.index(None), _batch_axis(shape)
     else:
-        tokens, token_axis, batch_axis = _token_rows(token_ids, given, limit), 1, 0
-    _check_missing(model, named, given, token_ids)
-    arguments = _first_rows(given, names, token_ids, tokens, token_axis, batch_axis)
+        tokens, token_axis, batch_axis = token_rows(token_ids, given, limit), 1, 0
+    check_missing(model, named, given, token_ids)
+    one_row = shape is None and torch.as_tensor(given.get(token_ids, tokens)).dim() == 1
+    arguments = _first_rows(given, names, token_ids, tokens, token_axis, batch_axis, one_row)
+    if batch_axis == 0:
+        _check_batch(model, {**given, token_ids: tokens}, arguments, token_ids)
     length = tokens.shape[token_axis]
     if shape is None and limit is not None and length > limit:
         raise InputError(
@@ -145,87 +147,26 @@ def read_example(model: nn.Module, example_inputs: Any) -> ExampleInputs:
     )
 
 
-def _by_name(model: nn.Module, example_inputs: Any, names: list[str]) -> dict[str, Any]:
-    """Given inputs as a dictionary of the forward's arguments."""
-    if example_inputs is None:
-        return {}
-    if isinstance(example_inputs, Mapping):
-        unknown = sorted(set(example_inputs) - set(names))
-        if unknown:
-            raise InputError(
-                f"example_inputs: {', '.join(unknown)} is no argument of {type(model).__name__}; "
-                f"its forward takes {', '.join(names)}"
-            )
-        return dict(example_inputs)
-    values = example_inputs if isinstance(example_inputs, (tuple, list)) else (example_inputs,)
-    if isinstance(example_inputs, list) and not any(isinstance(v, Tensor) for v in values):
-        values = (example_inputs,)
-    if len(values) > len(names):
-        raise InputError(
-            f"example_inputs: {len(values)} values; {type(model).__name__} takes {len(names)}"
-        )
-    return dict(zip(names, values, strict=False))
-
-
-def _check_missing(
-    model: nn.Module, parameters: list[inspect.Parameter], given: Mapping[str, Any], token_ids: str
-) -> None:
-    """InputError for arguments without default that were not given; ids alone are made up."""
-    missing = [
-        p.name
-        for p in parameters
-        if p.default is p.empty and p.name != token_ids and p.name not in given
-    ]
-    if missing:
-        raise InputError(
-            f"example_inputs: the forward of {type(model).__name__} wants {', '.join(missing)}, "
-            f"which has no default; give it for one sentence: {{{token_ids!r}: …, "
-            + ", ".join(f"{name!r}: …" for name in missing)
-            + "}"
-        )
-
-
-def _token_rows(name: str, given: Mapping[str, Any], limit: int | None) -> Tensor:
-    """Token ids, (batch, S); a made-up sentence where none was given."""
-    value = given.get(name)
-    if value is None and given:
-        raise InputError(
-            f"example_inputs: {', '.join(given)} without {name}; give token ids of the same "
-            "sentence too"
-        )
-    if value is None:
-        length = min(_DEFAULT_TOKENS, limit or _DEFAULT_TOKENS)
-        return torch.zeros((1, length), dtype=torch.long)
-    try:
-        ids = torch.as_tensor(value)
-    except (TypeError, ValueError, RuntimeError):
-        raise InputError(
-            f"example_inputs: {name} is a {type(value).__name__}; give token ids as a tensor "
-            "(batch, tokens) of one length"
-        ) from None
-    if ids.is_floating_point() or ids.dim() not in (1, 2) or ids.numel() == 0:
-        raise InputError(
-            f"example_inputs: {name} has shape {tuple(ids.shape)} and type {ids.dtype}; allowed "
-            "are whole-number token ids, (tokens,) or (batch, tokens), at least one token"
-        )
-    return ids.reshape(-1, ids.shape[-1]).long()
-
-
 def _first_rows(
     given: Mapping[str, Any], names: list[str], token_ids: str, tokens: Tensor, token_axis: int,
-    batch_axis: int | None,
+    batch_axis: int | None, one_row: bool,
 ) -> dict[str, Any]:  # fmt: skip
-    """Arguments of the first sentence in the forward's order; tensors keep their other axes."""
+    """Arguments of the first sentence in the forward's order; tensors keep their other axes.
+
+    With `one_row` the token ids came without an axis of sentences, which other arguments of one
+    entry per token then lack too.
+    """
     batch = 1 if batch_axis is None else tokens.shape[batch_axis]
+    length = tokens.shape[token_axis]
     arguments: dict[str, Any] = {}
     for name in names:
-        value = tokens if name == token_ids else _tensor(given.get(name))
+        value = tokens if name == token_ids else given.get(name)
         if value is None:
             continue
         if name == token_ids and batch_axis is not None:
             value = value.narrow(batch_axis, 0, 1)
         elif isinstance(value, Tensor) and name != token_ids:
-            if value.shape == (tokens.shape[token_axis],) and batch_axis is not None:
+            if one_row and value.shape == (length,):
                 value = value.unsqueeze(0)
             if value.dim() > 1 and value.shape[0] == batch:
                 value = value[:1]
@@ -233,14 +174,23 @@ def _first_rows(
     return arguments
 
 
-def _tensor(value: Any) -> Any:
-    """Arrays and nested lists of numbers as tensors; everything else as it is."""
-    if value is None or isinstance(value, (bool, int, float, str, Tensor)):
-        return value
-    try:
-        return torch.as_tensor(value)
-    except (TypeError, ValueError, RuntimeError):
-        return value
+def _check_batch(
+    model: nn.Module, given: Mapping[str, Any], arguments: Mapping[str, Any], token_ids: str
+) -> None:
+    """InputError where a first axis may count sentences or tokens, unless the module tells."""
+    batch, *rest = given[token_ids].shape
+    unclear = [
+        name for name, value in given.items()
+        if name != token_ids and isinstance(value, Tensor) and value.shape[:2] == (batch, batch)
+    ]  # fmt: skip
+    if batch < 2 or rest != [batch] or not unclear:
+        return
+    whole = {name: value for name, value in given.items() if value is not None}
+    if not is_first_row(model, whole, arguments):
+        raise InputError(
+            f"example_inputs: {', '.join(unclear)} with {batch} sentences of {batch} tokens: the "
+            "first axis may count either; give one sentence"
+        )
 
 
 def _check_device(model: nn.Module) -> None:
@@ -290,5 +240,5 @@ def _input_tensor(given: Any, shape: tuple[int | None, ...]) -> Tensor:
     """The input tensor as given; random rows where none was given."""
     if given is not None:
         return torch.as_tensor(given, dtype=torch.float32)
-    sizes = [_DEFAULT_TOKENS if size is None else size for size in shape]
+    sizes = [DEFAULT_TOKENS if size is None else size for size in shape]
     return torch.randn(sizes, generator=torch.Generator().manual_seed(_SEED))

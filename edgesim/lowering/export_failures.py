@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ from torch import nn
 from edgesim.lowering.module_run import first_line
 
 _TORCH = str(Path(torch.__file__).parent)
+_BOUND = re.compile(r"S = Dim\('S'(, min=(?P<min>\d+))?(, max=(?P<max>\d+))?\)")
+"""torch's proposal for the length of a sentence."""
+_SIZE = re.compile(r"L\['\w+'\]\.size\(\)\[\d+\]")
 _OWN = str(Path(__file__).parent)
 
 
@@ -56,11 +60,23 @@ def why_export_failed(model: nn.Module, error: Exception) -> str:
     )
 
 
+def longest_allowed(error: Exception) -> int | None:
+    """Tokens up to which alone a forward can be exported; None if it has other conditions."""
+    bound = _BOUND.search(str(error))
+    if bound is None or int(bound["min"] or 2) > 2 or bound["max"] is None:
+        return None
+    return int(bound["max"])
+
+
 def _guard(message: str) -> str:
     """The first condition on the length that torch found, without torch's names."""
+    bound = _BOUND.search(message)
+    if bound is not None:
+        low, high = bound["min"] or "2", bound["max"]
+        return f"from {low} to {high} tokens" if high else f"from {low} tokens on"
     for line in message.split("\n"):
         if "satisfy the generated guard" in line or "specialized" in line or "constant" in line:
-            return " ".join(line.strip(" -").split())[:160]
+            return _SIZE.sub("S", " ".join(line.strip(" -").split()))[:160]
     return "torch finds that lengths are fixed by it"
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -32,6 +33,9 @@ _SHAPE_OF_SECOND = frozenset({"aten.expand_as.default", "aten.type_as.default"})
 _ARGUMENT = "argument "
 _LONGEST_PROBE = 1024
 """Longest sentence at which masks are evaluated: masks grow with its square."""
+
+_DIMENSION_PROBES = (2, 3, 5, 7, 64, 131, 513, 1031, 4099, 1_000_003)
+"""Lengths at which a dimension is told from a cut (min(S, 512)) and from blocks (S // 128)."""
 
 Probe = dict[str, Any]
 
@@ -62,14 +66,20 @@ def dimension(size: Any, symbol: Any) -> Size | None:
     """A dimension of a traced tensor as a size; None if it is not linear in the length."""
     if isinstance(size, int):
         return Size(size)
-    expression = size.node.expr
+    return _linear(size.node.expr, symbol)
+
+
+@lru_cache(maxsize=4096)
+def _linear(expression: Any, symbol: Any) -> Size | None:
+    """A sympy expression as a size, compared at lengths beyond those of usual cuts and blocks."""
     if getattr(expression, "free_symbols", {symbol}) - {symbol}:
         return None
-    first, second, third = (int(expression.subs({symbol: n})) for n in (2, 3, 5))
-    step = second - first
-    if third != second + 2 * step or step < 0 or first - 2 * step < 0:
+    values = {n: int(expression.subs({symbol: n})) for n in _DIMENSION_PROBES}
+    step = values[3] - values[2]
+    fixed = values[2] - 2 * step
+    if step < 0 or fixed < 0 or any(v != fixed + step * n for n, v in values.items()):
         return None
-    return Size(first - 2 * step, step)
+    return Size(fixed, step)
 
 
 def _inputs(program: ExportedProgram, example: ExampleInputs, num_tokens: int) -> Probe:

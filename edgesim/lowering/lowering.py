@@ -72,7 +72,7 @@ def lower(
     keep_output_projection
         Leave the product behind attention at full width where heads are taken out.
 
-    Raises LoweringError that names every operation not understood, with its module path, and
+    Raises LoweringError that names the operations not understood, with their module paths, and
     InputError for inputs that are missing and for weights with NaN or infinity.
     """
     from torch import nn
@@ -97,7 +97,7 @@ def lower(
         raise InputError(f"lower: got a {type(model).__name__}; allowed is a torch.nn.Module")
     module = in_float32(checked_module(plain))
     example = read_example(module, example_inputs)
-    program = export_model(module, example)
+    program, example = export_model(module, example)
     trace, origins = lower_program(program, example, options)
     reference = Reference(
         options.model_class, lambda arguments: run_module(module, arguments), program, example,

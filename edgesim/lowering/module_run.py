@@ -24,7 +24,7 @@ Observer = Callable[[str, Any], None]
 def undisturbed(model: nn.Module) -> Iterator[None]:
     """Evaluation mode within; modes and plain tensor attributes restored after.
 
-    Pruning hooks recompute such attributes in the forward, and an export leaves stand-ins there.
+    Pruning hooks recompute such attributes in the forward.
     """
     modules = list(model.modules())
     modes = [module.training for module in modules]
@@ -39,6 +39,31 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
         for module, mode, kept in zip(modules, modes, attributes, strict=True):
             module.training = mode
             vars(module).update(kept)
+
+
+@contextmanager
+def attributes_restored(model: nn.Module) -> Iterator[None]:
+    """All attributes, and what lists and dictionaries among them hold, restored after.
+
+    An export runs the forward on stand-ins, which a forward that caches leaves in its module.
+    """
+    kept: list[tuple[Any, Any]] = [(vars(m), dict(vars(m))) for m in model.modules()]
+    kept += [(v, v.copy()) for _, own in kept for v in own.values() if type(v) in (dict, list)]
+    try:
+        yield
+    finally:
+        for held, before in kept:
+            _restore(held, before)
+
+
+def _restore(held: Any, before: Any) -> None:
+    """Give a list or dictionary its former entries, in place; one that has them is not touched."""
+    entries = held.items() if isinstance(held, dict) else enumerate(held)
+    former = before.items() if isinstance(before, dict) else enumerate(before)
+    if [(k, id(v)) for k, v in entries] == [(k, id(v)) for k, v in former]:
+        return
+    held.clear()
+    held.update(before) if isinstance(held, dict) else held.extend(before)
 
 
 @contextmanager

@@ -40,6 +40,14 @@ def without_padding(
     return kept
 
 
+def is_first_row(model: nn.Module, whole: Mapping[str, Any], first: Mapping[str, Any]) -> bool:
+    """Whether a module returns for one sentence what it returns for it in a batch, as the first."""
+    try:
+        return _same(run_module(model, whole), run_module(model, first), slice(0, 1))
+    except LoweringError:
+        return False
+
+
 def _is_padding(
     model: nn.Module, whole: Mapping[str, Any], cut: Mapping[str, Any], tokens: slice
 ) -> bool:

@@ -121,6 +121,7 @@ UNARY: Mapping[str, Callable[..., Samples]] = MappingProxyType(
         "aten.neg.default": np.negative,
         "aten.pow.Tensor_Scalar": np.power,
         "aten.clamp.default": _clamp,
+        "aten.clip.default": _clamp,
         "aten.clamp_min.default": np.maximum,
         "aten.clamp_max.default": np.minimum,
         "aten.relu6.default": lambda x: np.clip(x, 0, 6),
@@ -168,7 +169,7 @@ def unary(inner: Elementwise, target: str, *arguments: Any, **options: Any) -> E
     outer = UNARY[target]
     stated = [v for v in (*arguments, *options.values()) if isinstance(v, (int, float))]
     bounds: Iterable[float] = _OWN_BOUNDS.get(target, ())
-    if "clamp" in target or (stated and "hardtanh" in target):
+    if target.startswith(("aten.clamp", "aten.clip")) or (stated and "hardtanh" in target):
         bounds = stated
     return Elementwise(
         lambda x: outer(inner.apply(x), *arguments, **options),

@@ -15,6 +15,7 @@ from edgesim.ir.size import SEQUENCE, Size
 from edgesim.lowering.attention_calls import ATTENTION_CALLS
 from edgesim.lowering.builder import TOKEN_IDS, TOKEN_TYPES, Builder, Emitted
 from edgesim.lowering.compute_calls import COMPUTE_CALLS
+from edgesim.lowering.fault_text import fault_text
 from edgesim.lowering.records import Call, Graph, NotUnderstoodError, Ref
 from edgesim.lowering.view_calls import VIEW_CALLS, Handler
 from edgesim.lowering.views import Value, fresh
@@ -34,7 +35,8 @@ _REASONS: Mapping[str, str] = MappingProxyType(
         "aten.masked_fill": "it fills values in by a mask",
         "aten.fake_quantize": "fake quantisation of training; take it out and name the format "
         "(activation_format)",
-        "aten.cumsum": "it sums over the tokens before each, as causal models do",
+        "aten.cumsum": "it sums over the tokens before each, as causal models do and RoBERTa's "
+        "positions (give position_ids from padding_idx + 1)",
         "aten.gather": "it picks elements by an index, as relative positions do",
     }
 )
@@ -73,8 +75,10 @@ def lower_calls(graph: Graph, model_class: str) -> LoweredCalls:
                 builder.faults.update(dict.fromkeys(fault.calls, str(fault)))
             else:
                 output_faults.append(f"output {position} of the model: {fault}")
+    if not (builder.faults or output_faults or outputs):
+        raise LoweringError(f"{model_class}: its forward returns no tensor; return the logits")
     if builder.faults or output_faults:
-        raise LoweringError(_message(builder, output_faults, model_class))
+        raise LoweringError(fault_text(builder, output_faults, model_class))
     emitted = _used(builder, outputs)
     return LoweredCalls(emitted, builder.shapes, tuple(outputs), builder.sliced)
 
@@ -111,6 +115,10 @@ def _lower_call(builder: Builder, call: Call) -> None:
         if not builder.reads_poison(call):
             for name in fault.calls or (call.name,):
                 builder.faults.setdefault(name, str(fault))
+    except (ValueError, IndexError, KeyError, AssertionError):
+        if not builder.reads_poison(call):  # a stand-in may have any axes
+            raise
+        builder.values[call.name] = stand_in
 
 
 def _output_tensors(builder: Builder, output: object) -> list[str]:
@@ -125,30 +133,3 @@ def _output_tensors(builder: Builder, output: object) -> list[str]:
     if not value.is_canonical:
         raise NotUnderstoodError("a transposed view of a tensor; return the tensor itself")
     return [] if value.poisoned else [value.tensor]
-
-
-def _message(builder: Builder, output_faults: list[str], model_class: str) -> str:
-    """All faults in one line, calls at one place counted together."""
-    places: dict[tuple[str, str, str], int] = {}
-    for call in builder.graph.calls:
-        if call.name in builder.faults:
-            place = (call.target, call.module_path or "the model itself", builder.faults[call.name])
-            places[place] = places.get(place, 0) + 1
-    entries = [
-        f"{target} at {path}{f' ({count} times)' if count > 1 else ''}: {reason}"
-        for (target, path, reason), count in places.items()
-    ]
-    entries += output_faults
-    count_in_words = "1 operation" if len(entries) == 1 else f"{len(entries)} operations"
-    types = builder.graph.token_types
-    if types is not None:
-        entries.append(
-            f"argument {types} differs from token to token: only an embedding may read it; a mask "
-            "may hide padding at one end and nothing else"
-        )
-    return (
-        f"{model_class}: {count_in_words} cannot be lowered: {'; '.join(entries)}. "
-        "Replace them by linear layers, scaled-dot-product attention over all tokens, softmax, "
-        "layer norm, relu, gelu or tanh, residual sums, mean- or first-token pooling and "
-        "embeddings, or lower the part of the model without them"
-    )

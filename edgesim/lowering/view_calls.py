@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from edgesim.ir.ops import Pool
 from edgesim.ir.size import Size
-from edgesim.lowering.builder import Builder
+from edgesim.lowering.builder import GIVEN_INDICES, Builder
 from edgesim.lowering.column_groups import column_group, is_column_group
 from edgesim.lowering.records import Call, Constant, NotUnderstoodError, Ref
 from edgesim.lowering.views import (
@@ -21,6 +21,10 @@ from edgesim.lowering.views import (
     size_of,
     swap,
 )
+
+_FLOATS = ("torch.float16", "torch.bfloat16", "torch.float32", "torch.float64")
+_WHOLE_NUMBERS = ("torch.int32", "torch.int64")
+"""Types that hold every token id."""
 
 Handler = Callable[[Builder, Call], "Value | tuple[Value, ...]"]
 
@@ -74,9 +78,12 @@ def _dropout(builder: Builder, call: Call) -> Value:
 def _to_dtype(builder: Builder, call: Call) -> Value:
     kinds = [a for a in (*call.args[1:], *call.kwargs.values()) if isinstance(a, str)]
     dtypes = [kind for kind in kinds if kind.startswith("torch.") and kind != "torch.strided"]
-    if any("float" not in kind for kind in dtypes):
-        raise NotUnderstoodError(f"a conversion to {dtypes[0]}")
-    return builder.value(call.args[0])
+    value = builder.value(call.args[0])
+    kept = _WHOLE_NUMBERS if value.tensor in GIVEN_INDICES else _FLOATS
+    strange = [kind for kind in dtypes if kind not in kept]
+    if strange:
+        raise NotUnderstoodError(f"a conversion to {strange[0]}")
+    return value
 
 
 def pool(builder: Builder, call: Call, value: Value, pooling: str, dim: int, keep: bool) -> Value:

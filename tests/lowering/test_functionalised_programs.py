@@ -212,7 +212,7 @@ def test_an_exported_file_may_write_in_place(name: str, tmp_path: Path) -> None:
 
 def test_a_program_without_writes_is_left_alone() -> None:
     model = randomised(BertModel(bert()))
-    program = export_model(model, read_example(model, None))
+    program, _ = export_model(model, read_example(model, None))
     assert functionalised(program, "BertModel") is program
 
 

@@ -40,16 +40,15 @@ def message(model: nn.Module, *inputs: object) -> str:
     return str(caught.value)
 
 
-def test_one_error_names_every_operation_that_is_not_understood_with_its_module() -> None:
+def test_one_error_names_operations_that_are_not_understood_and_counts_the_rest() -> None:
     text = message(Strange())
+    assert len(text) < 700
     for expected in (
         "Strange(BertModel): 6 operations cannot be lowered",
-        "aten.silu.default at encoder.encoder.layer.0.intermediate.intermediate_act_fn",
-        "aten.silu.default at encoder.encoder.layer.1.intermediate.intermediate_act_fn",
-        "aten.sin.default at wave (2 times)",
+        "aten.silu.default at encoder.encoder.layer.0.intermediate.intermediate_act_fn (and 1)",
+        "aten.sin.default (2 times) at wave",
         "aten.cumsum.default at the model itself",
-        "aten.softmax.int at the model itself: a softmax of something else than attention scores",
-        "output 2 of the model: a transposed view",
+        "more kind",
         "Replace them by",
     ):
         assert expected in text
@@ -69,11 +68,12 @@ def test_operations_that_only_follow_an_unknown_one_are_not_blamed() -> None:
 def test_an_activation_that_no_chip_has_is_named_in_every_layer(
     activation: str, named: str
 ) -> None:
-    text = message(BertModel(bert(hidden_act=activation)))
-    for layer in range(2):
-        place = f"encoder.layer.{layer}.intermediate.intermediate_act_fn"
-        assert f"{named}" in text
-        assert place in text
+    config = bert(hidden_act=activation)
+    config.num_hidden_layers = 12
+    text = message(BertModel(config))
+    assert named in text
+    assert "at encoder.layer.0.intermediate.intermediate_act_fn (and 1-11): " in text
+    assert len(text) < 600
 
 
 def test_causal_attention_is_refused() -> None:
@@ -203,7 +203,7 @@ def test_all_ways_to_give_inputs_give_one_trace() -> None:
         (torch.zeros(1, 4), "whole-number token ids"),
         (torch.zeros(1, 0, dtype=torch.long), "at least one token"),
         (torch.zeros(1, 49, dtype=torch.long), "49 tokens; BertModel takes at most 48"),
-        ({"input_ids": [[1, 2], [3]]}, "token ids as a tensor"),
+        ({"input_ids": [[1, 2], [3]]}, "give a tensor, or nested lists of numbers"),
         ("a sentence", "token ids as a tensor"),
     ],
 )
