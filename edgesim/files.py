@@ -1,9 +1,13 @@
-"""Files of others: names that become part of a path, content up to a size, and lines of text."""
+"""Files: names that become part of a path, content up to a size, lines of text, and JSON."""
 
 from __future__ import annotations
 
+import json
+import math
 import unicodedata
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from edgesim.errors import EdgesimError, InputError
 
@@ -113,3 +117,25 @@ def _name_fault(name: str) -> str | None:
     if name.partition(".")[0].strip().lower() in _DEVICES:
         return "is a device on Windows"
     return None
+
+
+def json_values(content: Any) -> Any:
+    """The content as JSON has it: NaN is null, infinite numbers are the texts `inf` and `-inf`."""
+    if isinstance(content, float) and not math.isfinite(content):
+        return None if math.isnan(content) else str(float(content))
+    if isinstance(content, Mapping):
+        return {key: json_values(value) for key, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [json_values(value) for value in content]
+    return content
+
+
+def json_text(content: Any, **layout: Any) -> str:
+    """JSON of `json_values`, as every reader takes it; `layout` are options of `json.dumps`."""
+    return json.dumps(json_values(content), allow_nan=False, **layout)
+
+
+def with_number(values: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """Values read from JSON, the one of `key` a number again where it stands as `inf`."""
+    infinite = {key: float(values[key])} if values.get(key) in ("inf", "-inf") else {}
+    return {**values, **infinite}

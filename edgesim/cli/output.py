@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from edgesim.errors import InputError
+from edgesim.files import json_text
 
 
 def json_option(parser: argparse.ArgumentParser) -> None:
@@ -59,9 +59,9 @@ def say(chosen: argparse.Namespace, text: str) -> None:
 def write_json(chosen: argparse.Namespace, content: Any) -> None:
     if chosen.json is None:
         return
+    if chosen.json == "-":
+        print(json_text(content, indent=1, sort_keys=True))
+        return
     from edgesim.pipeline.output import write_json
 
-    if chosen.json == "-":
-        print(json.dumps(content, indent=1, sort_keys=True))
-    else:
-        write_json(Path(chosen.json), content)
+    write_json(Path(chosen.json), content)

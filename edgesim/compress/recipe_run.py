@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -39,6 +38,7 @@ from edgesim.compress.zoo import (
 )
 from edgesim.compress.zoo_config import CONFIG_FILE, load_zoo_config
 from edgesim.errors import InputError
+from edgesim.files import json_text
 from edgesim.ir.token_counts import FILE_NAME as COUNTS_FILE
 from edgesim.ir.token_counts import save_token_counts
 from edgesim.ir.workload import Workload
@@ -114,9 +114,7 @@ def _run(
     _write_side_files(recipe, recipe_path, data, base, out)
     dev, selection = _record(recipe, data, out)
     evaluation = _evaluate(recipe, data, base, out, work, dev)
-    write_whole(
-        out / assessment.EVALUATION_FILE, (json.dumps(evaluation, indent=1) + "\n").encode()
-    )
+    write_whole(out / assessment.EVALUATION_FILE, (json_text(evaluation, indent=1) + "\n").encode())
     write_whole(out / CARD_FILE, card_text(recipe, load_zoo_config(out), evaluation).encode())
     return CompressResult(out, evaluation, recipe.task.name, dev, selection)
 

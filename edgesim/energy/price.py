@@ -60,6 +60,13 @@ class PricedRun:
     fitted: tuple[str, ...]
     not_modelled: tuple[str, ...]
 
+    def accounts(self) -> dict[Account, NDArray[np.float64]]:
+        """Joules by account."""
+        return {
+            "chip": self.chip_energy_j, "offchip": self.offchip_energy_j,
+            "host": self.host_energy_j,
+        }  # fmt: skip
+
     @property
     def energy_j(self) -> NDArray[np.float64]:
         """Chip, off-chip memory and host together, (3, sentences)."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edgesim.errors import InputError
+from edgesim.files import json_text
 from edgesim.ir.optrace import OpTrace
 from edgesim.whole_file import write_whole
 
@@ -103,7 +104,7 @@ class ActivationStatistics:
                 for name, found in sorted(self.tensors.items())
             },
         }  # fmt: skip
-        write_whole(path, (json.dumps(content, indent=1) + "\n").encode())
+        write_whole(path, (json_text(content, indent=1) + "\n").encode())
 
     @classmethod
     def load(cls, path: Path) -> ActivationStatistics:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgesim.errors import InputError
-from edgesim.files import read_bounded_text
+from edgesim.files import json_text, json_values, read_bounded_text, with_number
 from edgesim.ir.declared import kind_of_json, read_fields, shown_faults
+from edgesim.ir.figures import DERIVED, LATE, MEDIAN, RunFigures
 from edgesim.ir.interval import Interval
 from edgesim.statistics import nearest_rank
 from edgesim.whole_file import whole_file
@@ -197,6 +198,20 @@ class SimResult:
     schema_version: int = SCHEMA_VERSION
 
     @property
+    def figures(self) -> RunFigures:
+        """The totals of the run, as a sweep stores them."""
+        derived = {
+            f"{short}_p{round(100 * share)}_{unit}": self.percentile(f"{short}_{unit}", share)
+            for short, unit in (("latency", "s"), ("energy", "j"))
+            for share in (MEDIAN, LATE)
+        }
+        names = {entry.name for entry in fields(RunFigures)} - set(DERIVED)
+        return RunFigures(
+            **{name: getattr(self, name) for name in names},
+            **derived, missed_fraction=self.missed_fraction,  # type: ignore[arg-type]
+        )  # fmt: skip
+
+    @property
     def missed_fraction(self) -> float | None:
         """Share of sentences that ended after the latency target; None without one."""
         return None if self.voltage is None else self.voltage.missed_fraction
@@ -204,7 +219,7 @@ class SimResult:
     @property
     def energy_delay_js(self) -> Interval | None:
         """Energy-delay product of the mean sentence, joule seconds; None without energy."""
-        return None if self.energy_j is None else self.energy_j.times(self.latency_s)
+        return self.figures.energy_delay_js
 
     def percentile(self, column: str, share: float) -> float | None:
         """Percentile of a per-sentence column by the nearest rank; None if it was not measured."""
@@ -223,7 +238,7 @@ class SimResult:
         """The result as JSON values; energies and latencies are plain nominal means.
 
         Keys that outside scripts rely on stand at the top level; the intervals stand under
-        `intervals`.
+        `intervals`. An infinite exit threshold is the text `inf`.
         """
         record = {
             entry.name: getattr(self, entry.name)
@@ -237,19 +252,14 @@ class SimResult:
         }
         for name, interval in record["intervals"].items():
             record[name] = interval["value"]
-        for column, short in (("latency_s", "latency"), ("energy_j", "energy")):
-            unit = column.rsplit("_", 1)[1]
-            record[f"{short}_p50_{unit}"] = self.percentile(column, 0.50)
-            record[f"{short}_p95_{unit}"] = self.percentile(column, 0.95)
-        product = self.energy_delay_js
-        record["missed_fraction"] = self.missed_fraction
-        record["energy_delay_js"] = None if product is None else product.value
-        return {key: _plain(value) for key, value in record.items()}
+        figures = self.figures.to_json()
+        record |= {name: figures[name] for name in (*DERIVED, "energy_delay_js")}
+        return {key: json_values(_plain(value)) for key, value in record.items()}
 
     def save(self, path: Path) -> None:
         """Write the JSON of `to_json`; the file appears whole or not at all."""
         with whole_file(Path(path)) as partial:
-            partial.write_text(json.dumps(self.to_json(), indent=1, sort_keys=True) + "\n")
+            partial.write_text(json_text(self.to_json(), indent=1, sort_keys=True) + "\n")
 
     @classmethod
     def load(cls, path: Path) -> SimResult:
@@ -290,7 +300,8 @@ class SimResult:
             faults.append("sentences: empty; at least one sentence is wanted")
         if faults:
             raise InputError(f"{where}: {shown_faults(faults)}; write the result anew")
-        return cls(**values)
+        settings = with_number(values["settings"], "exit_threshold")
+        return cls(**{**values, "settings": settings})
 
 
 def _plain(value: Any) -> Any:

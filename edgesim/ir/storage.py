@@ -17,6 +17,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from edgesim.errors import InputError
+from edgesim.files import json_text
 from edgesim.whole_file import whole_file
 
 _HEADER = "header_json"
@@ -38,14 +39,14 @@ _UNREADABLE = (
 
 def write_npz(path: Path, meta: Mapping[str, Any], columns: Mapping[str, NDArray[Any]]) -> None:
     """Write arrays and a JSON header; same content gives the same bytes."""
-    header = np.frombuffer(json.dumps(meta, sort_keys=True).encode(), dtype=np.uint8)
+    header = np.frombuffer(json_text(meta, sort_keys=True).encode(), dtype=np.uint8)
     with whole_file(path) as partial, partial.open("wb") as stream:
         np.savez_compressed(stream, allow_pickle=False, **{_HEADER: header}, **dict(columns))
 
 
 def content_hash(meta: Mapping[str, Any], columns: Mapping[str, NDArray[Any]]) -> str:
     """SHA-256 of a header and its arrays, with names, types and shapes."""
-    digest = hashlib.sha256(json.dumps(meta, sort_keys=True).encode())
+    digest = hashlib.sha256(json_text(meta, sort_keys=True).encode())
     for name in sorted(columns):
         column = np.ascontiguousarray(columns[name])
         digest.update(f"{name}:{column.dtype.str}:{column.shape}:".encode())

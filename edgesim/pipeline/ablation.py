@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from edgesim.errors import InputError
-from edgesim.files import named_inside
+from edgesim.files import json_text, named_inside
 from edgesim.hw.spec import Chip
 from edgesim.ir.ablation import Ablation, AblationRow
 from edgesim.ir.exits import EntropyExit
@@ -197,7 +197,7 @@ def build_ablation(folder: Path, data_dir: Path, work: Path, base: Path | None =
         })  # fmt: skip
         content = {"schema_version": SCHEMA_VERSION, "format": number_format.name, "rows": rows}
         with whole_file(out / ROWS_FILE) as partial:
-            partial.write_text(json.dumps(content, indent=1) + "\n")
+            partial.write_text(json_text(content, indent=1) + "\n")
 
 
 def _rows_so_far(out: Path) -> list[dict[str, Any]]:

@@ -7,10 +7,8 @@ breakdown, the bottlenecks and the rows per sentence.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +18,7 @@ from edgesim.energy.costs import Account
 from edgesim.energy.ledger import ACCOUNTS, price_segments
 from edgesim.energy.price import sentence_energies
 from edgesim.hw.spec import AcceleratorSpec, Chip
-from edgesim.ir.interval import Interval
+from edgesim.ir.figures import RunFigures, SegmentTotals
 from edgesim.ir.optrace import OpTrace
 from edgesim.ir.plan import SegmentPlan
 from edgesim.ir.request import RunRequest
@@ -29,28 +27,13 @@ from edgesim.ir.workload import Workload
 from edgesim.mapping.bounds import segment_bound
 from edgesim.mapping.planner import Mapper
 from edgesim.mapping.shared_plans import SharedPlans
-from edgesim.pipeline.answers import accuracy
+from edgesim.pipeline.figures import accelerator_figures
 from edgesim.pipeline.opening import Opened, open_run, play_on
 from edgesim.pipeline.run_input import RunInput
 from edgesim.sim.scheduled_run import ScheduledSimulator
 from edgesim.sim.segment_logs import SegmentLogs
 from edgesim.sim.workload_run import WorkloadSimulator
-from edgesim.statistics import nearest_rank
 from edgesim.tech import Technology, load_technology
-from edgesim.units import TICKS_PER_S
-
-INTERVALS = (
-    "latency_s", "energy_j", "chip_energy_j", "offchip_energy_j", "host_energy_j", "area_mm2",
-)  # fmt: skip
-PLAIN = (
-    "num_sentences", "accuracy", "accuracy_low", "accuracy_high", "average_exit_layer",
-    "ideal_latency_s", "latency_p50_s", "latency_p95_s", "energy_p50_j", "energy_p95_j",
-    "energy_delay_js", "spilled_bytes", "traffic_over_compulsory", "missed_fraction",
-)  # fmt: skip
-FIGURES = (*INTERVALS, *PLAIN)
-"""Names of the figures; each of INTERVALS also has `…_low` and `…_high`."""
-
-Figures = dict[str, float | int | None]
 
 
 @dataclass
@@ -91,12 +74,12 @@ class Evaluator:
         self._plans: tuple[OpTrace, SharedPlans] | None = None
         self._bench: ChipBench | None = None
 
-    def figures(self, chip: Chip, request: RunRequest) -> Figures:
+    def figures(self, chip: Chip, request: RunRequest) -> RunFigures:
         """Means and percentiles of a run over the workload; raises what `simulate` raises."""
         request = request.with_workload(self.workload)
         run = open_run(request, self.trace, chip, self.technology, opened=self.opened)
         if not isinstance(chip, AcceleratorSpec) or chip.artifact is not None:
-            return figures_of(run.result.to_json())  # no segments that chips share
+            return run.result.figures  # no segments that chips share
         return self._bench_of(chip, run.inputs.trace).figures(run.inputs)
 
     def _bench_of(self, chip: AcceleratorSpec, trace: OpTrace) -> ChipBench:
@@ -116,15 +99,6 @@ class Evaluator:
         return self._plans[1]
 
 
-def figures_of(record: Mapping[str, Any]) -> Figures:
-    """The figures in the JSON of a SimResult."""
-    figures: Figures = {name: record[name] for name in FIGURES}
-    for name in INTERVALS:
-        ends = record["intervals"].get(name) or {}
-        figures[f"{name}_low"], figures[f"{name}_high"] = ends.get("low"), ends.get("high")
-    return figures
-
-
 class ChipBench:
     """One trace on one chip: segments are mapped, played and priced when a run first needs them."""
 
@@ -142,43 +116,18 @@ class ChipBench:
         """Follows latency targets; made when the first one comes."""
         self.scheduled_known = _Segments()
 
-    def figures(self, inputs: RunInput) -> Figures:
+    def figures(self, inputs: RunInput) -> RunFigures:
         """The figures of one run."""
         run, plans, known = self._run(inputs)
-        right = accuracy(inputs)
         self._price_new(run, plans, known)
-        counts = run.segment_counts()
-        latency_s = run.latency_ticks() / TICKS_PER_S
-        energies = sentence_energies(run, known.energy_pj)
-        energy = {account: _mean(rows) for account, rows in energies.items()}
-        chip_j, offchip_j, host_j = (energies[account] for account in ACCOUNTS)
-        total_j = chip_j + offchip_j + host_j
-        latency = Interval.exact(float(latency_s.mean()))
-        intervals = {
-            "latency_s": latency, "energy_j": _mean(total_j), "chip_energy_j": energy["chip"],
-            "offchip_energy_j": energy["offchip"], "host_energy_j": energy["host"],
-            "area_mm2": self.area.total_mm2,
-        }  # fmt: skip
-        figures: Figures = {
-            "num_sentences": len(latency_s),
-            "accuracy": right.value if right else None,
-            "accuracy_low": right.low if right else None,
-            "accuracy_high": right.high if right else None,
-            "average_exit_layer": float(run.exit_layers.mean()) if self.trace.has_exits else None,
-            "ideal_latency_s": _weighted(counts, known.bound_s) / len(latency_s),
-            "latency_p50_s": nearest_rank(latency_s, 0.50),
-            "latency_p95_s": nearest_rank(latency_s, 0.95),
-            "energy_p50_j": nearest_rank(total_j[0], 0.50),
-            "energy_p95_j": nearest_rank(total_j[0], 0.95),
-            "energy_delay_js": intervals["energy_j"].times(latency).value,
-            "spilled_bytes": self._spilled_bytes(counts, known),
-            "missed_fraction": None if run.schedule is None else float(run.schedule.missed.mean()),
-            "traffic_over_compulsory": _traffic_ratio(counts, known),
-        }
-        for name, interval in intervals.items():
-            figures[name] = interval.value
-            figures[f"{name}_low"], figures[f"{name}_high"] = interval.low, interval.high
-        return figures
+        totals = SegmentTotals(
+            run.segment_counts().tolist(), known.bound_s, known.moved_bits, known.traffic_bits,
+            known.compulsory_bits,
+        )  # fmt: skip
+        return accelerator_figures(
+            inputs, run, sentence_energies(run, known.energy_pj), self.area.total_mm2, totals,
+            sum(self.mapper.placement.spilled_bits.values()),
+        )  # fmt: skip
 
     def _run(self, inputs: RunInput) -> tuple[SimulationRun, Sequence[SegmentPlan], _Segments]:
         """The run, the plan of each of its segments, and what is known of them."""
@@ -225,26 +174,3 @@ class ChipBench:
         known.moved_bits.append(plan.spilled_bits)
         known.traffic_bits.append(plan.traffic_bits)
         known.compulsory_bits.append(plan.compulsory_bits)
-
-    def _spilled_bytes(self, counts: NDArray[np.int64], known: _Segments) -> float:
-        """Weights behind their first medium, plus the largest activation spill of a segment."""
-        at_rest = sum(self.mapper.placement.spilled_bits.values()) / 8
-        used = (bits / 8 for bits, n in zip(known.moved_bits, counts, strict=True) if n)
-        return at_rest + max(used, default=0.0)
-
-
-def _traffic_ratio(counts: NDArray[np.int64], known: _Segments) -> float:
-    moved = sum(int(n) * b for n, b in zip(counts, known.traffic_bits, strict=True))
-    needed = sum(int(n) * b for n, b in zip(counts, known.compulsory_bits, strict=True))
-    return moved / needed if needed else 1.0
-
-
-def _weighted(counts: NDArray[np.int64], values: list[float]) -> float:
-    """Sum of values, each as often as counted, exact whatever the order of segments."""
-    pairs = zip(counts.tolist(), values, strict=True)
-    return math.fsum(count * value for count, value in pairs if count)
-
-
-def _mean(rows: NDArray[np.float64]) -> Interval:
-    value, low, high = (float(mean) for mean in rows.mean(axis=1))
-    return Interval(value, low, high)

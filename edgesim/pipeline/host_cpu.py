@@ -8,10 +8,12 @@ import numpy as np
 
 from edgesim.errors import InputError
 from edgesim.hw.spec import HostCpuSpec
+from edgesim.ir.figures import INTERVALS
 from edgesim.ir.interval import Interval
 from edgesim.ir.result import BreakdownRow, SimResult
-from edgesim.pipeline.answers import accuracy, sentence_rows
-from edgesim.pipeline.run_input import RunInput, input_hashes
+from edgesim.pipeline.answers import sentence_rows
+from edgesim.pipeline.figures import run_figures, sim_result
+from edgesim.pipeline.run_input import RunInput
 from edgesim.tech import Technology
 
 
@@ -38,26 +40,21 @@ def measure_host_cpu(
     )  # fmt: skip
     columns = timing.seconds[:, np.searchsorted(timing.lengths, inputs.num_tokens)]
     latency = Interval(*(float(mean) for mean in columns.mean(axis=1)))
-    right = accuracy(inputs)
     threads = f"{timing.threads} thread" + ("s" if timing.threads > 1 else "")
-    return SimResult(
-        chip=chip.name, model=inputs.trace.name, chip_kind=chip.kind,
-        settings={**inputs.stated(), "precision": "fp32"},
-        num_sentences=len(inputs.num_tokens),
-        accuracy=right.value if right else None,
-        accuracy_low=right.low if right else None,
-        accuracy_high=right.high if right else None,
-        average_exit_layer=float(inputs.exit_layers.mean()) if inputs.trace.has_exits else None,
-        num_layers=inputs.trace.num_layers,
-        latency_s=latency, energy_j=None, chip_energy_j=None, offchip_energy_j=None,
-        host_energy_j=None, ideal_latency_s=None, area_mm2=None, area_parts_mm2={},
+    means = {**dict.fromkeys(INTERVALS), "latency_s": latency}
+    figures = run_figures(
+        inputs, means, columns[0], None, ideal_latency_s=None, spilled_bytes=0.0,
+        traffic_over_compulsory=None,
+    )  # fmt: skip
+    return sim_result(
+        inputs, chip, technology, figures, stated={"precision": "fp32"}, area_parts_mm2={},
         sentences=sentence_rows(inputs, columns[0], None, None, None),
         breakdown=(BreakdownRow("kind", "forward pass", None, latency.value),),
         bottlenecks=(), roofline=(), peak_macs_per_s=None, memory_bytes_per_s=None,
-        spilled_bytes=0.0, traffic_over_compulsory=None, schedule_range_s={},
+        schedule_range_s={},
         operating_points=(f"{timing.machine}, {threads}, {timing.software}, float32, batch 1",),
         sources=(), assumed=chip.assumed, fitted=(), not_modelled=chip.not_modelled,
-        inputs=input_hashes(inputs, chip, technology), notes=_notes(inputs, chip),
+        notes=_notes(inputs, chip),
     )  # fmt: skip
 
 

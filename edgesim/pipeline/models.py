@@ -115,8 +115,8 @@ class ModelFolder:
         if trace.values is not None:
             return trace
         values = stored_weights(self.path)
-        names = {name for op in trace.all_ops() for name in op.weights}
-        for name in sorted(names):
+        names = sorted({name for op in trace.all_ops() for name in op.weights})
+        for name in names:
             if not np.array_equal(trace.weight_mask(name), values.get(name, np.zeros(0)) != 0):
                 raise InputError(
                     f"{self.path / TRACE}: {name} is not as the stored weights have it; write the "

@@ -74,8 +74,9 @@ def run_input(request: RunRequest, trace: OpTrace) -> RunInput:
     """Lengths and exit layers of a run; InputError for settings that do not fit together, and for
     number formats of the trace that do not exist, before anything is planned.
     """
-    for name in {tensor.number_format for tensor in trace.tensors.values()} - {None}:
-        parse_format(str(name))
+    for name in dict.fromkeys(tensor.number_format for tensor in trace.tensors.values()):
+        if name is not None:
+            parse_format(name)
     num_tokens = _lengths(trace, request.workload, request.pad_to)
     policy = request.followed_policy
     decision = _decision(trace, request.workload, policy, len(num_tokens))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.hw.spec import AcceleratorSpec
-from edgesim.ir.interval import Interval
+from edgesim.ir.figures import SegmentTotals
 from edgesim.ir.latency import OperatingPoint
 from edgesim.ir.plan import SegmentPlan
 from edgesim.ir.proof import proof_words
@@ -19,8 +18,9 @@ from edgesim.ir.result import LayerBottleneck, RooflinePoint, SimResult
 from edgesim.ir.run import SimulationRun
 from edgesim.mapping.bounds import segment_bound
 from edgesim.mapping.planner import Mapper
-from edgesim.pipeline.answers import accuracy, sentence_rows
-from edgesim.pipeline.run_input import RunInput, input_hashes
+from edgesim.pipeline.answers import sentence_rows
+from edgesim.pipeline.figures import accelerator_figures, sim_result
+from edgesim.pipeline.run_input import RunInput
 from edgesim.pipeline.voltage_use import point_lines, voltage_assumptions, voltage_use
 from edgesim.pipeline.wear import wear_notes
 from edgesim.sim.analytic import schedule_ticks
@@ -47,40 +47,25 @@ def accelerator_result(
     mapper: Mapper, simulator: Simulator, run: SimulationRun, priced: PricedRun,
 ) -> SimResult:  # fmt: skip
     """The result of one accelerator run."""
-    latency_s = run.latency_ticks() / TICKS_PER_S
-    chip_j, offchip_j, host_j = (
-        energy[0]
-        for energy in (priced.chip_energy_j, priced.offchip_energy_j, priced.host_energy_j)
-    )
-    right = accuracy(inputs)
     counts = run.segment_counts()
-    bounds = [segment_bound(plan, inputs.trace, chip) for plan in simulator.plans]
-    waits = (int(count) * bound.seconds for count, bound in zip(counts, bounds, strict=True))
-    ideal = math.fsum(waits) / len(latency_s)
+    totals = segment_totals(inputs, chip, simulator, counts)
+    figures = accelerator_figures(
+        inputs, run, priced.accounts(), priced.area_mm2, totals,
+        sum(mapper.placement.spilled_bits.values()),
+    )  # fmt: skip
+    latency_s = run.latency_ticks() / TICKS_PER_S
+    chip_j, offchip_j, host_j = (rows[0] for rows in priced.accounts().values())
     scheduled = schedule_entries(simulator)
     n = chip.pu.vector_size
     port_bits = max(storage.port_bits for storage in chip.storage.values())
-    return SimResult(
-        chip=chip.name, model=inputs.trace.name, chip_kind=chip.kind, settings=inputs.stated(),
-        num_sentences=len(latency_s),
-        accuracy=right.value if right else None,
-        accuracy_low=right.low if right else None,
-        accuracy_high=right.high if right else None,
-        average_exit_layer=float(run.exit_layers.mean()) if inputs.trace.has_exits else None,
-        num_layers=inputs.trace.num_layers,
-        latency_s=Interval.exact(float(latency_s.mean())),
-        energy_j=priced.mean_energy_j, chip_energy_j=priced.mean_chip_energy_j,
-        offchip_energy_j=priced.mean_offchip_energy_j, host_energy_j=priced.mean_host_energy_j,
-        ideal_latency_s=ideal,
-        area_mm2=priced.area_mm2, area_parts_mm2=priced.area_parts_mm2,
+    return sim_result(
+        inputs, chip, technology, figures, area_parts_mm2=priced.area_parts_mm2,
         sentences=sentence_rows(inputs, latency_s, chip_j, offchip_j, host_j, run.schedule),
         breakdown=priced.breakdown,
         bottlenecks=layer_bottlenecks(run, simulator, counts),
         roofline=roofline_points(run, simulator, counts),
         peak_macs_per_s=n * n * chip.clock.frequency_hz,
         memory_bytes_per_s=port_bits / 8 * chip.clock.frequency_hz,
-        spilled_bytes=_spilled_bytes(mapper, simulator),
-        traffic_over_compulsory=_traffic_ratio(simulator, counts),
         schedule_range_s=schedule_range(simulator, run, counts),
         operating_points=point_lines(chip, run),
         sources=tuple(sorted(
@@ -92,7 +77,6 @@ def accelerator_result(
         ),
         fitted=priced.fitted,
         not_modelled=(*chip.not_modelled, *priced.not_modelled),
-        inputs=input_hashes(inputs, chip, technology),
         notes=(
             *inputs.trace.notes, *_notes(mapper, simulator, run), *_exit_notes(inputs),
             *_answer_notes(inputs), *_pair_notes(simulator),
@@ -167,20 +151,18 @@ def _notes(mapper: Mapper, simulator: Simulator, run: SimulationRun) -> tuple[st
     return tuple(notes)
 
 
-def _spilled_bytes(mapper: Mapper, simulator: Simulator) -> float:
-    """Weights behind their first medium, plus the largest activation spill of a segment."""
-    at_rest = sum(mapper.placement.spilled_bits.values()) / 8
-    moved = [
-        sum(s.bits for op in plan.ops for s in (*op.stores, *op.entry_stores)) / 8
-        for plan in simulator.plans
-    ]
-    return at_rest + max(moved, default=0.0)
-
-
-def _traffic_ratio(simulator: Simulator, counts: NDArray[np.int64]) -> float:
-    moved = float(np.dot(counts, [plan.traffic_bits for plan in simulator.plans]))
-    needed = float(np.dot(counts, [plan.compulsory_bits for plan in simulator.plans]))
-    return moved / needed if needed else 1.0
+def segment_totals(
+    inputs: RunInput, chip: AcceleratorSpec, simulator: Simulator, counts: NDArray[np.int64]
+) -> SegmentTotals:
+    """What the segments of a run need and move."""
+    plans = simulator.plans
+    return SegmentTotals(
+        counts.tolist(),
+        [segment_bound(plan, inputs.trace, chip).seconds for plan in plans],
+        [plan.spilled_bits for plan in plans],
+        [plan.traffic_bits for plan in plans],
+        [plan.compulsory_bits for plan in plans],
+    )
 
 
 def schedule_range(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from edgesim.files import json_text
 from edgesim.hw.spec import Chip
 from edgesim.ir.exits import ExitPolicy
 from edgesim.ir.optrace import OpTrace
@@ -50,13 +49,12 @@ def timeline_content(played: PlayedRun, sentences: Sequence[int]) -> dict[str, A
     inputs, stated = played.inputs, played.inputs.stated()
     entropies = None if inputs.workload is None else inputs.workload.entropies
     exits = ExitRecord(entropies, stated["exit_threshold"])
-    settings = {name: _storable(value) for name, value in stated.items()}
     return {
         "displayTimeUnit": "ns",
         "otherData": {
             "schema_version": SCHEMA_VERSION, "chip": played.chip.name,
             "model": inputs.trace.name, "sentences": list(sentences),
-            "clock_hz": played.chip.clock.frequency_hz, "settings": settings,
+            "clock_hz": played.chip.clock.frequency_hz, "settings": stated,
         },
         "traceEvents": timeline_events(played.run, played.simulator.plans, sentences, exits),
     }  # fmt: skip
@@ -69,10 +67,5 @@ def write_timeline(path: Path, content: Mapping[str, Any]) -> None:
     write_text(path, f'{_json(head)[:-1]}, "traceEvents": [\n{lines}\n]}}\n')
 
 
-def _storable(value: Any) -> Any:
-    """A setting that JSON can hold; infinities in words."""
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
-
-
 def _json(content: Any) -> str:
-    return json.dumps(content, sort_keys=True, allow_nan=False)
+    return json_text(content, sort_keys=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edgesim.errors import InputError
+from edgesim.files import json_text
 from edgesim.ir.result import SimResult
 from edgesim.markdown import inert
 from edgesim.report.compare import Comparison, comparison_rows
@@ -76,7 +77,7 @@ def write_report(
         names = [REPORT_MARKDOWN, REPORT_JSON, *(picture.file for picture in pictures)]
         record = report_record(comparison, title, sections, against_gpu, names)
         (new / REPORT_MARKDOWN).write_text(text, encoding="utf-8")
-        encoded = json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False)
+        encoded = json_text(record, indent=1, sort_keys=True, ensure_ascii=False)
         (new / REPORT_JSON).write_text(encoded + "\n", encoding="utf-8")
     return tuple(folder / name for name in names)
 

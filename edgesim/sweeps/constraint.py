@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgesim.errors import InputError
-from edgesim.pipeline.evaluate import FIGURES, INTERVALS
+from edgesim.ir.figures import FIGURES, INTERVALS
 
 COLUMNS = (*FIGURES, *(f"{name}_{end}" for name in INTERVALS for end in ("low", "high")))
 """Figures that constraints and objectives may name."""

@@ -5,17 +5,18 @@ from __future__ import annotations
 import pickle
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from edgesim.errors import ChipError, InfeasibleError, InputError, TechnologyError
 from edgesim.hw.spec import Chip
 from edgesim.ir.optrace import OpTrace
 from edgesim.ir.request import FLOAT32, RunRequest
 from edgesim.ir.workload import Workload
-from edgesim.pipeline.evaluate import Evaluator, Figures
+from edgesim.pipeline.evaluate import Evaluator
 from edgesim.tech import Technology
 
 CONTENT = "content.pickle"
@@ -80,7 +81,7 @@ class Verdict:
 
     status: str
     reason: str
-    figures: Figures
+    figures: Mapping[str, Any]
     seconds: float
 
 
@@ -101,9 +102,10 @@ def _evaluator(source: Source, thread: int) -> Evaluator:
 
 def _verdict(evaluator: Evaluator, chip: Chip, request: RunRequest) -> Verdict:
     begin = time.perf_counter()
-    status, reason, figures = "feasible", "", Figures()
+    figures: Mapping[str, Any]
+    status, reason, figures = "feasible", "", {}
     try:
-        figures = evaluator.figures(chip, request)
+        figures = evaluator.figures(chip, request).to_json()
     except (InfeasibleError, InputError, TechnologyError, ChipError) as error:
         status, reason = "infeasible", str(error)
     except Exception as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.errors import ChipError, InputError
+from edgesim.files import json_values
 from edgesim.hw.spec import Chip
 from edgesim.ir.optrace import OpTrace
 from edgesim.ir.request import FLOAT32, RunRequest
@@ -81,7 +81,7 @@ class Planner:
         options = {**point.options, "arithmetic": point.options["arithmetic"] or source.arithmetic}
         inputs = {
             "source": source.key, "chip": chip_hash, "chip_name": point.chip,
-            "model": point.model, "options": {n: _storable(v) for n, v in options.items()},
+            "model": point.model, "options": json_values(options),
         }  # fmt: skip
         key = _hash([source.key, chip_hash, inputs["options"], code_version()])
         work = None
@@ -170,11 +170,6 @@ def _executed(trace: OpTrace, workload: Workload | None) -> list[str]:
     if ordered and workload is not None and workload.token_ids is not None:
         parts += workload.token_ids
     return [hashlib.sha256(np.ascontiguousarray(part).tobytes()).hexdigest() for part in parts]
-
-
-def _storable(value: Any) -> Any:
-    """A run option as JSON holds it; an infinite threshold in words."""
-    return str(value) if isinstance(value, float) and math.isinf(value) else value
 
 
 def _without_places(text: str) -> str:

@@ -38,7 +38,9 @@ def parse_search(given: object) -> tuple[Search, list[str]]:
     elif not record:
         return Search(), [f"got {given!r}; a method ({', '.join(METHODS)}) or a mapping with it"]
     known = [entry.name for entry in fields(Search)]
-    faults = [f"unknown key {key!r}; allowed: {', '.join(known)}" for key in set(record) - {*known}]
+    faults = [
+        f"unknown key {key!r}; allowed: {', '.join(known)}" for key in record if key not in known
+    ]
     method = record.get("method", "grid")
     if method not in METHODS:
         faults.append(f"method: got {method!r}; allowed: {', '.join(METHODS)}")

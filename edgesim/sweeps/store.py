@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from edgesim.errors import InputError
+from edgesim.files import json_text, with_number
 
 SCHEMA_VERSION = 1
 BUSY_SECONDS = 60.0
@@ -131,10 +132,7 @@ class Store:
         self._write("INSERT OR IGNORE INTO sweeps VALUES (?, ?, ?, ?)", [_sweep_row(sweep)])
         self._write(
             "INSERT OR IGNORE INTO members VALUES (?, ?, ?, ?)",
-            [
-                (sweep.id, key, position, json.dumps(dict(choice)))
-                for key, position, choice in members
-            ],
+            [(sweep.id, key, position, json_text(choice)) for key, position, choice in members],
         )
 
     def known(self, keys: Sequence[str]) -> dict[str, Outcome]:
@@ -166,7 +164,7 @@ class Store:
             (sweep,),
         )
         return [
-            Member(sweep, row[7], json.loads(row[8]), _outcome(row) if row[0] else None)
+            Member(sweep, row[7], _choice(row[8]), _outcome(row) if row[0] else None)
             for row in rows
         ]
 
@@ -284,8 +282,12 @@ def _outcome(row: Sequence[Any]) -> Outcome:
     return Outcome(row[0], row[1], row[2], figures, inputs, row[5], row[6])
 
 
+def _choice(text: str) -> dict[str, Any]:
+    return with_number(json.loads(text), "exit_threshold")
+
+
 def _text(content: Mapping[str, Any]) -> str:
-    return json.dumps(dict(content), sort_keys=True)
+    return json_text(content, sort_keys=True)
 
 
 def _advice(error: sqlite3.Error) -> str:

@@ -19,13 +19,13 @@ import edgesim as es
 from edgesim.cli import main
 from edgesim.errors import EdgesimError, InputError
 from edgesim.ir.exits import STRATEGIES
+from edgesim.ir.figures import FIGURES, INTERVALS
 from edgesim.ir.optrace import OpTrace
 from edgesim.ir.request import ARITHMETICS, RunRequest
 from edgesim.ir.workload import Workload
 from edgesim.mapping.artifact import mapper_for
 from edgesim.pipeline import opening
 from edgesim.pipeline.arithmetic import answered
-from edgesim.pipeline.evaluate import FIGURES, INTERVALS, figures_of
 from edgesim.pipeline.models import ModelFolder
 from edgesim.sweeps.sentences import spread_subset
 
@@ -103,7 +103,7 @@ def simulated(
         )  # fmt: skip
     except EdgesimError as error:
         return {"status": "infeasible", "reason": str(error)}
-    return {"status": "feasible", "reason": "", **figures_of(result.to_json())}
+    return {"status": "feasible", "reason": "", **result.figures.to_json()}
 
 
 def swept(
@@ -147,7 +147,7 @@ def test_a_sweep_takes_recorded_answers_as_they_are_and_refuses_those_of_another
     chip = es.load_chip("edgebert-n16")
     result = es.simulate(trace, chip, workload=inside, pad_to=20, arithmetic="chip")
     assert {name: own[name] for name in COLUMNS if not pd.isna(own[name])} == {
-        name: value for name, value in figures_of(result.to_json()).items() if value is not None
+        name: value for name, value in result.figures.to_json().items() if value is not None
     }
     assert foreign["status"] == "infeasible"
     assert "in the chip arithmetic of another chip than edgebert-n16-int8" in foreign["reason"]

@@ -11,12 +11,12 @@ import random
 import signal
 import sys
 import time
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
 from toy_traces import BertShape, bert_like
 
-from edgesim.pipeline.evaluate import Figures
 from edgesim.sweeps import driver, job
 from edgesim.sweeps.store import Store
 
@@ -26,9 +26,10 @@ SHAPE = BertShape(width=16, heads=1, hidden=16, layers=1, vocabulary=16, max_tok
 class SlowStub:
     """Stands in for an evaluator: a millisecond a point, figures from the request."""
 
-    def figures(self, chip: Any, request: Any) -> Figures:
+    def figures(self, chip: Any, request: Any) -> SimpleNamespace:
         time.sleep(0.001)
-        return {"energy_j": request.exit_policy.threshold, "latency_s": chip.clock.voltage_v}
+        figures = {"energy_j": request.exit_policy.threshold, "latency_s": chip.clock.voltage_v}
+        return SimpleNamespace(to_json=lambda: figures)
 
 
 def main() -> None:
