@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from synthetic_results import accelerator_result, gpu_result
 
-from edgesim.ir.figures import FIGURES, INTERVALS, SegmentTotals, nearest_rank
+from edgesim.ir.figures import FIGURES, INTERVALS, SegmentTotals
+from edgesim.statistics import nearest_rank
 
 TOTALS = SegmentTotals([3, 0, 1], [0.5, 9.0, 2.0], [80, 800, 8], [10, 99, 30], [5, 99, 15])
 """Three segments; no sentence ran the second."""
