@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgesim.files import json_text
+from edgesim.files import json_text, json_values
 from edgesim.hw.spec import Chip
 from edgesim.ir.exits import ExitPolicy
 from edgesim.ir.optrace import OpTrace
@@ -54,7 +54,7 @@ def timeline_content(played: PlayedRun, sentences: Sequence[int]) -> dict[str, A
         "otherData": {
             "schema_version": SCHEMA_VERSION, "chip": played.chip.name,
             "model": inputs.trace.name, "sentences": list(sentences),
-            "clock_hz": played.chip.clock.frequency_hz, "settings": stated,
+            "clock_hz": played.chip.clock.frequency_hz, "settings": json_values(stated),
         },
         "traceEvents": timeline_events(played.run, played.simulator.plans, sentences, exits),
     }  # fmt: skip
