@@ -48,7 +48,7 @@ def attributes_restored(model: nn.Module) -> Iterator[None]:
     An export runs the forward on stand-ins, which a forward that caches leaves in its module.
     """
     kept: list[tuple[Any, Any]] = [(vars(m), dict(vars(m))) for m in model.modules()]
-    kept += [(v, v.copy()) for _, own in kept for v in own.values() if type(v) in (dict, list)]
+    kept += [(v, v.copy()) for _, own in kept for v in own.values() if isinstance(v, dict | list)]
     try:
         yield
     finally:
