@@ -19,6 +19,7 @@ from edgesim.lowering.records import Call, Graph, Ref, references
 
 _REPEAT = re.compile(r"@(\d+)$")
 _CHECKS = ("aten._assert", "aten.sym_constrain")
+_HALF = (torch.float16, torch.bfloat16)
 _SLOTS = {
     "aten.linear.default": {1: "weight", 2: "bias"},
     "aten.layer_norm.default": {2: "weight", 3: "bias"},
@@ -50,7 +51,10 @@ def capture_program(program: ExportedProgram, example: ExampleInputs) -> Graph:
     shape = None
     if example.input_shape is not None:
         shape = tuple(SEQUENCE if n is None else Size(n) for n in example.input_shape)
-    return Graph(token_ids, tuple(live), outputs, known.constants, names, values, types, shape)
+    half = any(weight.dtype in _HALF for weight in program.state_dict.values())
+    return Graph(
+        token_ids, tuple(live), outputs, known.constants, names, values, types, half, shape
+    )  # fmt: skip
 
 
 def _argument(argument: Any) -> Any:

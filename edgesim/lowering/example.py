@@ -114,7 +114,10 @@ def read_example(model: nn.Module, example_inputs: Any) -> ExampleInputs:
     named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     names = [p.name for p in named]
     if not names:
-        raise InputError(f"{type(model).__name__}: its forward names no arguments to give ids to")
+        raise InputError(
+            f"{type(model).__name__}: its forward names no arguments (*args, **kwargs) to give "
+            "token ids to; lower the module inside of it, or name input_ids in its forward"
+        )
     _check_device(model)
     given = by_name(model, example_inputs, names)
     token_ids = "input_ids" if "input_ids" in names else names[0]

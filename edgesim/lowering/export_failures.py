@@ -25,9 +25,9 @@ def why_export_failed(model: nn.Module, error: Exception) -> str:
     where = f"{type(model).__name__}: its forward"
     if "DataDependent" in kind or "data-dependent" in message:
         return (
-            f"{where} branches on values that it computes {place}, and a trace holds no branches; "
-            "for an early exit return the logits of all off-ramps: edgesim decides for every "
-            "sentence, outside of the graph, where it leaves; leave out masks that it looks into"
+            f"{where} branches on the values of a tensor {place}, and a trace holds no branches; "
+            "leave out a mask that it looks into; for an early exit return the logits of all "
+            "off-ramps: edgesim decides for every sentence, outside of the graph, where it leaves"
         )
     if "register a pytree" in message:
         what = message.partition("<class '")[2].partition("'")[0].rpartition(".")[2]

@@ -102,6 +102,9 @@ class Graph:
     """Weight tensors by name."""
     token_types: str | None = None
     """Name of the value that holds token types which differ within a sentence, (1, S)."""
+    half_precision: bool = False
+    """Whether the program's own weights are half precision, so that its conversions to it round
+    nothing that is not stored rounded."""
     input_shape: tuple[Size, ...] | None = None
     """Shape of the input tensor of a model without embeddings; None where there are token ids."""
 

@@ -22,6 +22,7 @@ from edgesim.lowering.views import (
     swap,
 )
 
+_HALF = ("torch.float16", "torch.bfloat16")
 _FLOATS = ("torch.float16", "torch.bfloat16", "torch.float32", "torch.float64")
 _WHOLE_NUMBERS = ("torch.int32", "torch.int64")
 """Types that hold every token id."""
@@ -83,6 +84,12 @@ def _to_dtype(builder: Builder, call: Call) -> Value:
     strange = [kind for kind in dtypes if kind not in kept]
     if strange:
         raise NotUnderstoodError(f"a conversion to {strange[0]}")
+    halves = [kind for kind in dtypes if kind in _HALF]
+    if halves and not builder.graph.half_precision:
+        raise NotUnderstoodError(
+            f"a conversion to {halves[0]}, which rounds; leave it out and name the format "
+            "(activation_format)"
+        )
     return value
 
 

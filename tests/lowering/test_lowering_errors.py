@@ -163,7 +163,7 @@ def test_a_forward_that_depends_on_token_values_is_refused() -> None:
         def forward(self, input_ids: Tensor) -> Tensor:
             return self.table(input_ids) if input_ids.sum() > 3 else self.table(input_ids + 1)
 
-    assert "branches on values" in message(Branching())
+    assert "branches on the values" in message(Branching())
 
 
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
@@ -229,3 +229,11 @@ def test_a_buffer_on_another_device_is_named_too() -> None:
     model.register_buffer("table", torch.zeros(3, device="meta"))
     with pytest.raises(InputError, match="table is on meta"):
         lower(model)
+
+
+def test_a_conversion_to_half_precision_is_not_dropped() -> None:
+    class Rounded(InPlace):
+        def forward(self, input_ids: Tensor) -> Tensor:
+            return self.table(input_ids).half().float()
+
+    assert "a conversion to torch.float16, which rounds" in message(Rounded())

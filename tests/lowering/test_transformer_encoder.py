@@ -165,7 +165,7 @@ def test_inputs_that_do_not_fit_are_named(trace: OpTrace) -> None:
         execute(trace, np.zeros((3, HIDDEN + 1)))
     with pytest.raises(InputError, match="no embeddings"):
         execute(trace, [1, 2, 3])
-    with pytest.raises(LoweringError, match="leave out masks that it looks into"):
+    with pytest.raises(LoweringError, match="leave out a mask that it looks into"):
         lower(encoder(), {"src": torch.zeros(1, 5, HIDDEN), "mask": torch.zeros(5, 5)})
     with pytest.raises(InputError, match="input tensor of shape"):
         lower(encoder(), torch.zeros(1, 2, 5, HIDDEN))
