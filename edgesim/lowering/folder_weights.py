@@ -43,6 +43,7 @@ class Skeleton:
     @classmethod
     def of(cls, module: Any) -> Skeleton:
         """Names and shapes of a module of transformers."""
+        module.tie_weights()  # transformers 5.0 ties nothing on the meta device
         same: dict[int, list[str]] = {}
         for name, parameter in module.named_parameters(remove_duplicate=False):
             same.setdefault(id(parameter), []).append(name)

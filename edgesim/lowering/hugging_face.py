@@ -110,6 +110,7 @@ def _built(
         module: Any = architecture.from_pretrained(
             None, config=settings, state_dict=state, dtype=torch.float32, **options
         )
+        module.tie_weights()  # transformers 5.0 unties what is given under both its names
     return module, notes
 
 
