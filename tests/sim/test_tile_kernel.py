@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from twins.tile_pipeline import TilePipeline
 
 from edgesim.sim import kernels
-from edgesim.sim.tile_reference import TilePipeline
 
 CYCLES = st.integers(1, 9)
 BUFFERS = st.integers(1, kernels.MAX_BUFFERS)
@@ -111,7 +111,7 @@ def test_the_kernel_stays_within_its_arrays(tmp_path: Path) -> None:
     """The same comparison in a process of its own, with bounds checking compiled in."""
     here = Path(__file__).parent
     program = (
-        f"import sys; sys.path.insert(0, {str(here)!r})\n"
+        f"import sys; sys.path[:0] = [{str(here)!r}, {str(here.parent)!r}]\n"
         "import test_tile_kernel as tests\n"
         "for args in ((3, 4, 5, 1, 1), (4, 4, 4, 2, 2), (1, 9, 40, 8, 8), (9, 1, 1, 8, 1)):\n"
         "    runs = [(3, 7, 0), (1, 1, 90), (12, 2, 95)]\n"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import simpy
+from twins.segment_state import Process, SegmentState
 
 from edgesim.hw.spec import PuSpec
 from edgesim.ir.plan import PlannedOp
 from edgesim.sim import kernels
-from edgesim.sim.segment_state import Process, SegmentState
 from edgesim.units import ceil_div
 
 
