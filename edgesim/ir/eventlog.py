@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -51,10 +51,10 @@ class EventLog:
 
     @classmethod
     def of_columns(
-        cls, name: str, duration_ticks: int, columns: NDArray[np.int64], units: tuple[str, ...],
-        actions: tuple[str, ...], ops: tuple[str, ...],
+        cls, name: str, duration_ticks: int, columns: Iterable[NDArray[np.int64]],
+        units: tuple[str, ...], actions: tuple[str, ...], ops: tuple[str, ...],
     ) -> EventLog:  # fmt: skip
-        """The log of unsorted columns start, end, unit, action, op, count and bits, (7, rows).
+        """The log of unsorted columns start, end, unit, action, op, count and bits.
 
         Units, actions and ops of the rows are numbers of the given names. Rows are sorted as
         `EventRecorder.freeze` sorts them.

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from edgesim.hw.spec import AcceleratorSpec
 from edgesim.ir.plan import PlannedOp
 from edgesim.units import ceil_div
 
 
-@dataclass(frozen=True, slots=True)
-class Count:
+class Count(NamedTuple):
     """One unit's action of one op: how often, and how many bits."""
 
     unit: str
     action: str
-    count: int
+    count: int  # type: ignore[assignment]
     bits: int
 
 
@@ -35,11 +34,13 @@ def product_counts(
     column_tiles, reduction_tiles = ceil_div(op.columns, n), ceil_div(op.reduction, n)
     dots = row_tiles * column_tiles * reduction_tiles * n * n
     live_rows = op.rows * (1 - op.input_null_fraction)
-    if op.chunks:
-        live_vectors = sum(chunk.live_vectors for chunk in op.chunks)
-        second_nonzeros = sum(chunk.nonzeros for chunk in op.chunks)
-        second_mask_bits = sum(chunk.mask_bits for chunk in op.chunks)
-    else:
+    live_vectors = second_nonzeros = second_mask_bits = streamed = 0
+    for chunk in op.chunks:
+        live_vectors += chunk.live_vectors
+        second_nonzeros += chunk.nonzeros
+        second_mask_bits += chunk.mask_bits
+        streamed += chunk.stored_bits
+    if not op.chunks:
         live_vectors = op.columns * reduction_tiles
         second_nonzeros = round(op.columns * op.reduction * op.second_density)
         second_mask_bits = column_tiles * reduction_tiles * n * n
@@ -58,8 +59,7 @@ def product_counts(
     ]
     if op.fused_activation is not None:
         counts.append(Count("pu", "activation", outputs, 0))
-    streamed = sum(chunk.stored_bits for chunk in op.chunks) * op.weight_passes
-    counts.append(Count("operand0", "data_write", 0, streamed))
+    counts.append(Count("operand0", "data_write", 0, streamed * op.weight_passes))
     return counts
 
 

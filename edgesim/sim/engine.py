@@ -1,214 +1,184 @@
-"""The event engine: one segment played by SimPy processes that contend for units and ports.
+"""The event engine: a table of steps played by SimPy processes that contend for units and ports.
 
-Processes: the host issues ops and waits for interrupts; the stream prefetches weight chunks into
-free slots; row and tensor transfers contend with it for the channel of their medium; PU and SFU
-work; all in integer picosecond ticks.
+One process per lane: the host, the weight stream, each store that drains behind a product, and
+softmax where it overlaps with products; all in integer picosecond ticks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from math import ceil
+from collections.abc import Generator
+from typing import Any
 
+import numpy as np
 import simpy
 
 from edgesim.errors import DeadlockError
 from edgesim.hw.spec import AcceleratorSpec
-from edgesim.ir.eventlog import EventLog
-from edgesim.ir.plan import EmbeddingRead, PlannedOp, SegmentPlan
-from edgesim.sim.array_run import ArrayRun
-from edgesim.sim.counts import product_counts, vector_counts
-from edgesim.sim.segment_state import Process, SegmentState
-from edgesim.sim.vector_unit import vector_op_cycles
-from edgesim.tech import Technology
-from edgesim.units import ceil_div
+from edgesim.ir.plan import SegmentPlan
+from edgesim.sim import kernels
+from edgesim.sim import steps as at
+from edgesim.sim.steps import HostProgram, Played, unroll
+from edgesim.sim.turns import Turns
+from edgesim.units import ceil_div, period_ticks
+
+Process = Generator[Any, Any, Any]
 
 
 class SegmentEngine:
-    """The processes of one segment: host, weight stream and units."""
+    """The lanes of one segment, and what they share."""
 
     def __init__(
-        self, plan: SegmentPlan, chip: AcceleratorSpec, technology: Technology,
+        self, plan: SegmentPlan, program: HostProgram, chip: AcceleratorSpec,
         every_tile: bool = False,
     ) -> None:  # fmt: skip
-        self.plan, self.chip, self.every_tile = plan, chip, every_tile
-        self.state = SegmentState(plan, chip, technology)
-        self.env = self.state.env
+        self.plan, self.program, self.chip, self.every_tile = plan, program, chip, every_tile
+        self.env = simpy.Environment()
+        self.period = period_ticks(chip.clock.frequency_hz)
+        steps = [0] * (program.num_steps * at.STEP_SIZE)
+        self.events = [0] * (program.num_events * at.EVENT_SIZE)
+        unroll(program.parts, steps, self.events)
+        rows = range(0, len(steps), at.STEP_SIZE)
+        self.steps = [steps[row : row + at.STEP_SIZE] for row in rows]
+        self.ticks = np.full((2, program.num_steps), at.NOT_YET, np.int64)
+        self.channels = [Turns(self.env, 1) for _ in range(program.num_channels)]
+        self.slots = Turns(self.env, program.stream_slots)
+        held = (at.OPERAND0_PORT, at.OPERAND1_PORT, at.HOST_TURN)
+        self.held = {bit: Turns(self.env, 1) for bit in held}
+        self.fetches = [self.env.event() for _ in range(self._count(at.FETCH))]
+        self.signals = [self.env.event() for _ in range(self._count(at.GIVE_SIGNAL))]
+        self.store: simpy.Process | None = None
+        self.lane: simpy.Process | None = None
+        self.waiting: dict[str, str] = {}
+        self.tiles, self.product_begin, self.decoded = kernels.new_state(), 0, 0
 
-    def run(self) -> EventLog:
-        """Play the segment to its end."""
-        requests = list(self._stream_requests())
-        for op_index, number, *_ in requests:
-            self.state.ready[op_index, number] = self.env.event()
-        stream = self.env.process(self._stream(requests))
-        done = self.env.process(self._host_program())
+    def _count(self, kind: int) -> int:
+        return sum(step[at.KIND] == kind for step in self.steps)
+
+    def play(self) -> Played:
+        """The segment played to its end. DeadlockError when work remains and nothing can move."""
+        stream = self.env.process(self._lane("weight stream", self.program.lanes[0]))
+        host = self.env.process(self._lane("host", 0))
         try:
-            self.env.run(until=done)
+            self.env.run(until=host)
         except RuntimeError as error:
             if "until" not in str(error):
                 raise
             raise self._deadlock() from None
-        if stream.is_alive and self.state.waiting:
+        if stream.is_alive and self.waiting:
             raise self._deadlock()
-        return self.state.recorder.freeze(self.plan.label, int(self.env.now))
+        events = np.array(self.events, np.int64).reshape(-1, at.EVENT_SIZE)
+        return Played(int(self.env.now), events, self.ticks)
 
     def _deadlock(self) -> DeadlockError:
-        stuck = "; ".join(f"{who} waits for {what}" for who, what in self.state.waiting.items())
+        stuck = "; ".join(f"{who} waits for {what}" for who, what in self.waiting.items())
         return DeadlockError(f"{self.plan.label}: simulation stuck: {stuck}")
 
-    # host ------------------------------------------------------------------------------------
-
-    def _host_program(self) -> Process:
-        """Issue every op in order; consecutive ops with repeats form the per-head loop."""
-        index = 0
-        while index < len(self.plan.ops):
-            op = self.plan.ops[index]
-            for spill in op.entry_stores:
-                yield from self.state.spill(op, spill, "write", spill.bits)
-            loop = self._loop_at(index)
-            if loop:
-                yield from self._head_loop(loop)
+    def _lane(self, name: str, place: int) -> Process:
+        """Take steps from a place on, to the end of the lane."""
+        kind = self.steps[place][at.KIND]
+        while kind not in (at.END, at.LANE_END):
+            if kind == at.STORE:
+                yield from self._wait(name, "the store before", self.store)
+                self.store = self.env.process(self._timed(place))
+            elif kind <= at.AWAIT_ROWS:
+                yield from self._timed(place)
             else:
-                yield from self._command(index)
-            index += max(1, len(loop))
+                self.ticks[0, place] = self.env.now
+                yield from self._untimed(name, *self.steps[place][:2])
+                self.ticks[1, place] = self.env.now
+            place += 1
+            kind = self.steps[place][at.KIND]
 
-    def _loop_at(self, start: int) -> list[int]:
-        ops = self.plan.ops
-        stop = start
-        while stop < len(ops) and ops[stop].repeats > 1 and ops[stop].unit != "fused":
-            stop += 1
-        return list(range(start, stop))
+    # steps that take time --------------------------------------------------------------------
 
-    def _head_loop(self, loop: Sequence[int]) -> Process:
-        """Scores, softmax and context head by head; with `per_head`, PU and SFU overlap."""
-        heads = self.plan.ops[loop[0]].repeats
-        if self.chip.sfu.overlap == "none" or len(loop) != 3:
-            for head in range(heads):
-                for index in loop:
-                    yield from self._command(index, head)
-            return
-        scores, softmax, context = loop
-        scored = [self.env.event() for _ in range(heads)]
-        masked = [self.env.event() for _ in range(heads)]
-        special = self.env.process(self._softmax_lane(softmax, scored, masked))
-        for head in range(heads + 1):
-            if head < heads:
-                yield from self._command(scores, head)
-                scored[head].succeed()
-            if head > 0:
-                yield from self.state.wait("host", f"softmax of head {head}", masked[head - 1])
-                yield from self._command(context, head - 1)
-        yield special
+    def _timed(self, place: int) -> Process:
+        """A transfer or work, holding what it needs."""
+        kind, number, _, _, holds = step = self.steps[place]
+        if kind == at.FETCH:
+            fetch = place - self.program.lanes[0]
+            what = f"a free slot for {self._fetched_for(fetch)[0]}"
+            yield from self._wait("weight stream", what, self.slots.take())
+        held = [places for bit, places in self.held.items() if holds & bit]
+        channel = [self.channels[number]] if kind <= at.STORE else []
+        for places in (*held, *channel):
+            turn = places.take()
+            if turn is not None:
+                yield turn
+        yield from self._lasting(place, step)
+        for places in (*channel, *held):
+            places.give()
+        if kind == at.FETCH:
+            self.fetches[fetch].succeed()
 
-    def _softmax_lane(
-        self, index: int, scored: list[simpy.Event], masked: list[simpy.Event]
-    ) -> Process:
-        for before, after in zip(scored, masked, strict=True):
-            yield before
-            yield from self._command(index)
-            after.succeed()
-
-    def _command(self, index: int, head: int = 0) -> Process:
-        """Configure, start, wait for the unit, take the interrupt."""
-        op = self.plan.ops[index]
-        host = self.chip.host
-        if op.unit == "fused":
-            return
-        if op.unit == "exit":
-            yield from self._host_work("decide", op.name, host.status_read_cycles, 1)
-            return
-        if op.unit == "host":
-            yield from self._host_op(op)
-            return
-        on_pu = op.unit == "pu"
-        writes = host.pu_config_writes if on_pu else host.sfu_config_writes
-        yield from self._host_work("issue", op.name, writes * host.config_write_cycles, writes)
-        work = self._product(index, op, head) if on_pu else self._vector(index, op)
-        yield from self.state.exclusive(self.state.pu if on_pu else self.state.sfu, work)
-        interrupt = host.pu_interrupt_cycles if on_pu else host.sfu_interrupt_cycles
-        yield from self._host_work("interrupt", op.name, interrupt, 1)
-
-    def _host_work(self, action: str, name: str, cycles: int, count: int) -> Process:
-        state = self.state
-        yield from state.exclusive(state.host, state.busy("host", name, cycles, action, count))
-
-    def _host_op(self, op: PlannedOp) -> Process:
-        """An op that the chip lacks: tensors out, host cycles per element, tensor in."""
-        for read in self._rows_of(op):
-            yield from self.state.transfer(op.name, read.medium, "read", read.bits)
-        for spill in op.stores:
-            yield from self.state.spill(op, spill, "write", spill.bits)
-        elements = op.rows * op.reduction * op.repeats
-        cycles = ceil(elements * self.chip.host.cycles_per_element)
-        yield from self._host_work("compute", op.name, cycles, elements)
-        for spill in op.loads:
-            yield from self.state.spill(op, spill, "read", spill.bits)
-
-    def _rows_of(self, op: PlannedOp) -> list[EmbeddingRead]:
-        """Rows that an embedding op reads; empty for other ops."""
-        reads = self.plan.embedding_reads
-        return [read for read in reads if op.table and read.table == op.table]
-
-    # weight stream ---------------------------------------------------------------------------
-
-    def _stream_requests(self) -> Iterable[tuple[int, int, str, int]]:
-        """(op, number, medium, bits) of every chunk in the order of use."""
-        for index, op in enumerate(self.plan.ops):
-            if op.parameter_bits:
-                yield index, 0, op.medium, op.parameter_bits
-            for number in range(len(op.chunks) * op.weight_passes):
-                yield index, number, op.medium, op.chunks[number % len(op.chunks)].stored_bits
-
-    def _stream(self, requests: Sequence[tuple[int, int, str, int]]) -> Process:
-        """Prefetch in order of use, as far ahead as there are free slots."""
-        state = self.state
-        for op_index, number, medium, bits in requests:
-            name = self.plan.ops[op_index].name
-            slot = state.slots.take()
-            yield from state.wait("weight stream", f"a free slot for {name}", slot)
-            written = ("operand0",) if self.plan.ops[op_index].chunks else ()
-            yield from state.holding(written, state.transfer(name, medium, "read", bits))
-            state.ready[op_index, number].succeed()
-
-    # units -----------------------------------------------------------------------------------
-
-    def _product(self, index: int, op: PlannedOp, head: int) -> Process:
-        run = ArrayRun(self.state, self.chip.pu, op, head, self.every_tile)
-        yield from run.play(index)
-        for count in product_counts(op, self.chip, self.state.element_bits, head):
-            self.state.count(op, count)
-
-    def _vector(self, index: int, op: PlannedOp) -> Process:
-        for spill in op.loads:
-            yield from self.state.spill(op, spill, "read", spill.bits)
-        if op.parameter_bits:
-            yield from self.state.wait(op.name, "its parameters", self.state.ready[index, 0])
-        if op.kind == "embedding":
-            yield from self._embedding(op)
+    def _lasting(self, place: int, step: list[int]) -> Process:
+        """Note when a step begins and ends."""
+        kind, _, _, duration, _ = step
+        now = self.ticks[0, place] = int(self.env.now)
+        if kind <= at.WORK:
+            yield self.env.timeout(duration)
         else:
-            cycles = vector_op_cycles(self.chip, op)
-            yield from self.state.holding(("operand1",), self.state.busy("sfu", op.name, cycles))
-        if op.parameter_bits:
-            self.state.slots.give()
-        for spill in op.stores:
-            yield from self.state.spill(op, spill, "write", spill.bits)
-        for count in vector_counts(op, self.chip, self.state.element_bits):
-            self.state.count(op, count)
+            end = self.decoded
+            if kind in (at.TILES, at.DRAIN):
+                end = self._array_end(step)
+            if end > now:
+                yield self.env.timeout(end - now)
+        self.ticks[1, place] = self.env.now
+        if kind == at.DECODE_ROW:
+            self.decoded = int(self.env.now) + duration
+            self.ticks[:, place] = self.env.now, self.decoded
 
-    def _embedding(self, op: PlannedOp) -> Process:
-        """Read row after row; decoding one row overlaps reading the next."""
-        reads = self._rows_of(op)
-        vectors = ceil_div(op.columns, self.chip.pu.vector_size)
-        decoded = int(self.env.now)
-        for read in reads:
-            yield from self.state.transfer(op.name, read.medium, "read", read.bits)
-            if decoded > self.env.now:
-                yield self.env.timeout(decoded - self.env.now)
-            start = int(self.env.now)
-            decoded = start + vectors * self.state.period
-            self.state.recorder.add(start, decoded, "sfu", "busy", op.name, vectors, 0)
-        repeated = max(0, op.rows - len(reads))
-        if decoded > self.env.now:
-            yield self.env.timeout(decoded - self.env.now)
-        fill = self.chip.sfu.pipeline_fill_cycles
-        yield from self.state.busy("sfu", op.name, repeated * vectors + fill)
+    def _array_end(self, step: list[int]) -> int:
+        """When the array has fetched the last operand of a piece, or has drained."""
+        pu, n = self.chip.pu, self.chip.pu.vector_size
+        kind, outputs, depth, *_ = step
+        if kind == at.DRAIN:
+            cycle = int(self.tiles[kernels.DRAIN_END]) + pu.pipeline_fill_cycles
+            return self.product_begin + cycle * self.period
+        kernels.advance_tiles(
+            self.tiles, outputs, depth, n, n, ceil_div(n, pu.drain_vectors_per_cycle),
+            pu.operand_tile_buffers, pu.accumulator_buffers,
+            ceil_div(int(self.env.now) - self.product_begin, self.period), not self.every_tile,
+        )  # fmt: skip
+        return self.product_begin + int(self.tiles[kernels.LOAD_END]) * self.period
+
+    # steps that act at once or wait for another lane -----------------------------------------
+
+    def _untimed(self, name: str, kind: int, number: int) -> Process:
+        if kind == at.AWAIT_FETCH:
+            yield from self._wait(*self._fetched_for(number), self.fetches[number])
+        elif kind == at.AWAIT_STORE:
+            yield from self._wait(name, "the last store", self.store)
+        elif kind == at.AWAIT_SIGNAL:
+            yield from self._wait(name, f"signal {number}", self.signals[number])
+        elif kind == at.AWAIT_LANE:
+            yield from self._wait(name, "softmax of the last head", self.lane)
+        elif kind == at.GIVE_SLOT:
+            self.slots.give()
+        elif kind == at.GIVE_SIGNAL:
+            self.signals[number].succeed()
+        elif kind == at.BEGIN_PRODUCT:
+            self.tiles, self.product_begin = kernels.new_state(), int(self.env.now)
+        elif kind == at.BEGIN_ROWS:
+            self.decoded = int(self.env.now)
+        else:
+            self.lane = self.env.process(self._lane("softmax", self.program.lanes[number]))
+
+    def _wait(self, who: str, what: str, event: simpy.Event | None) -> Process:
+        """Wait for an event, unless it has come; a deadlock report names who waits for what."""
+        if event is None or event.triggered:
+            return
+        self.waiting[who] = what
+        yield event
+        del self.waiting[who]
+
+    def _fetched_for(self, fetch: int) -> tuple[str, str]:
+        """The op that a fetch of the weight stream is for, and what it brings."""
+        for op in self.plan.ops:
+            if op.parameter_bits and fetch == 0:
+                return op.name, "its parameters"
+            fetch -= op.parameter_bits > 0
+            chunks = len(op.chunks) * op.weight_passes
+            if fetch < chunks:
+                return op.name, f"weight chunk {fetch}"
+            fetch -= chunks
+        raise IndexError("a fetch beyond the last op")

@@ -20,16 +20,13 @@ MAX_BUFFERS = 8
 _COMPUTE_RING = 3
 _DRAIN_RING = _COMPUTE_RING + MAX_BUFFERS
 STATE_SIZE = _DRAIN_RING + MAX_BUFFERS
+_BEFORE, _WITHIN = STATE_SIZE, 2 * STATE_SIZE
+"""Room for two earlier states, behind the state."""
 LOAD_END, COMPUTE_END, DRAIN_END = 0, 1, 2
 
 
 kernel_part = nb.njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 """A function that only kernels call."""
-kernel_piece = nb.njit(inline="always")
-"""One that is called from one place: a part of its caller in all but name.
-
-Every function of a kernel adds to the time in which a new process loads it.
-"""
 
 
 def sources_digest(*modules: ModuleType) -> int:
@@ -43,22 +40,19 @@ def sources_digest(*modules: ModuleType) -> int:
 
 def new_state() -> NDArray[np.int64]:
     """State of an idle array at cycle 0: last fetch, MAC and drain ends, and buffer releases."""
-    return np.zeros(STATE_SIZE, dtype=np.int64)
+    return np.zeros(3 * STATE_SIZE, dtype=np.int64)
 
 
 @kernel_part
 def _output_tile(  # type: ignore[no-untyped-def]
-    state, before, tiles, load, compute, drain, operands, accumulators, skip
+    state, tiles, load, compute, drain, operands, accumulators, skip
 ):  # fmt: skip
-    """Advance the state over the reduction tiles of one output tile and its drain.
-
-    `before` is room for an earlier state.
-    """
+    """Advance the state over the reduction tiles of one output tile and its drain."""
     tile = 0
     while tile < tiles:
         if skip:
             for i in range(_COMPUTE_RING + operands):
-                before[i] = state[i]
+                state[_WITHIN + i] = state[i]
         load_start = max(state[0], state[_COMPUTE_RING + operands - 1])
         state[0] = load_start + load
         start = max(state[0], state[1])
@@ -70,12 +64,11 @@ def _output_tile(  # type: ignore[no-untyped-def]
         state[_COMPUTE_RING] = state[1]
         tile += 1
         if skip and 1 < tile < tiles:
-            shift = state[0] - before[0]
-            regular = state[1] - before[1] == shift
+            shift = state[0] - state[_WITHIN]
+            regular = state[1] - state[_WITHIN + 1] == shift
             for i in range(operands):
-                regular = regular and (
-                    state[_COMPUTE_RING + i] - before[_COMPUTE_RING + i] == shift
-                )
+                entry = _COMPUTE_RING + i
+                regular = regular and state[entry] - state[_WITHIN + entry] == shift
             if regular:
                 jump = shift * (tiles - tile)
                 state[0] += jump
@@ -100,18 +93,17 @@ def advance_tiles(  # type: ignore[no-untyped-def]
     counts. With `skip` the regular part is jumped over; the result is the same.
     """
     state[0] = max(state[0], not_before)
-    before, within = np.empty(STATE_SIZE, np.int64), np.empty(STATE_SIZE, np.int64)
     done = 0
     while done < output_tiles:
         if skip:
             for i in range(STATE_SIZE):
-                before[i] = state[i]
+                state[_BEFORE + i] = state[i]
         _output_tile(
-            state, within, reduction_tiles, load, compute, drain, operands, accumulators, skip
+            state, reduction_tiles, load, compute, drain, operands, accumulators, skip
         )  # fmt: skip
         done += 1
         if skip and done < output_tiles:
-            shift = _used_shift(before, state, operands, accumulators)
+            shift = _used_shift(state, operands, accumulators)
             if shift >= 0:
                 jump = shift * (output_tiles - done)
                 for i in range(STATE_SIZE):
@@ -120,16 +112,11 @@ def advance_tiles(  # type: ignore[no-untyped-def]
 
 
 @kernel_part
-def _used_shift(before, after, operands, accumulators):  # type: ignore[no-untyped-def]
-    """The constant by which the used entries of two states differ, or -1."""
-    shift = after[0] - before[0]
-    for i in range(3):
-        if after[i] - before[i] != shift:
-            return -1
-    for i in range(operands):
-        if after[_COMPUTE_RING + i] - before[_COMPUTE_RING + i] != shift:
-            return -1
-    for i in range(accumulators):
-        if after[_DRAIN_RING + i] - before[_DRAIN_RING + i] != shift:
+def _used_shift(state, operands, accumulators):  # type: ignore[no-untyped-def]
+    """The constant by which the used entries differ from those of the state before, or -1."""
+    shift = state[0] - state[_BEFORE]
+    for i in range(_DRAIN_RING + accumulators):
+        used = i < _COMPUTE_RING + operands or i >= _DRAIN_RING
+        if used and state[i] - state[_BEFORE + i] != shift:
             return -1
     return shift

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from edgesim.hw.spec import AcceleratorSpec, storage_family
+from edgesim.ir.plan import EmbeddingRead
 from edgesim.tech import Technology, medium_of
 from edgesim.units import TICKS_PER_S, ceil_div, period_ticks
 
@@ -43,6 +45,33 @@ class MediumTiming:
     def pages(self, bits: int) -> int:
         """DRAM pages that a sequential transfer opens."""
         return 0 if self.page_bits is None else ceil_div(bits, self.page_bits)
+
+
+class Transfers(dict[int, tuple[int, int]]):
+    """Ticks and opened DRAM pages of transfers to or from a medium, by bits; computed once each."""
+
+    def __init__(self, medium: MediumTiming, writes: bool) -> None:
+        super().__init__()
+        self.medium, self.writes = medium, writes
+
+    def __missing__(self, bits: int) -> tuple[int, int]:
+        self[bits] = self.medium.transfer_ticks(bits, self.writes), self.medium.pages(bits)
+        return self[bits]
+
+
+class Channels:
+    """The channels of several media, numbered in their order."""
+
+    def __init__(self, timing: Sequence[MediumTiming]) -> None:
+        self.timing = tuple(timing)
+        self.numbers = {medium.medium: number for number, medium in enumerate(timing)}
+        self.reads = [Transfers(medium, False) for medium in timing]
+        self.writes = [Transfers(medium, True) for medium in timing]
+
+    def rows(self, reads: Iterable[EmbeddingRead], table: str) -> tuple[list[int], list[int]]:
+        """Channel and bits of every row that is read from a table."""
+        own = [read for read in reads if read.table == table]
+        return [self.numbers[read.medium] for read in own], [read.bits for read in own]
 
 
 def medium_timing(chip: AcceleratorSpec, technology: Technology, medium: str) -> MediumTiming:

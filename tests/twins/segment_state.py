@@ -42,7 +42,7 @@ class SegmentState:
         self.ready: dict[tuple[int, int], simpy.Event] = {}
         """Arrival of every weight chunk, by op and number."""
         self.waiting: dict[str, str] = {}
-        self.shared: dict[tuple[str, str, str], int] = {}
+        self.shared: dict[int, int] = {}
         """Parts of a spilled tensor that an op has moved so far."""
 
     def exclusive(self, unit: Turns, work: Process) -> Process:
@@ -93,7 +93,7 @@ class SegmentState:
 
     def share(self, op: PlannedOp, spill: Spill, part: int, whole: int) -> int:
         """Bits of the next `part` of `whole`; over all parts they sum to the tensor's bits."""
-        key = (op.name, op.kind, spill.tensor)
+        key = id(spill)
         done = self.shared.get(key, 0)
         self.shared[key] = done + part
         return (done + part) * spill.bits // whole - done * spill.bits // whole

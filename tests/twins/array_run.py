@@ -7,8 +7,8 @@ import simpy
 from edgesim.hw.spec import PuSpec
 from edgesim.ir.plan import PlannedOp
 from edgesim.sim import kernels
-from edgesim.sim.segment_state import Process, SegmentState
 from edgesim.units import ceil_div
+from twins.segment_state import Process, SegmentState
 
 
 class ArrayRun:

@@ -1,10 +1,9 @@
-"""The compiled engine against its twin in SimPy: the same log, row by row, ties included."""
+"""Both players of a host program against the twin that plays plans: the same log, row by row."""
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
-import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,31 +15,53 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from timelines import intervals
 from toy_traces import BertShape, bert_like, toy_chip
+from twins.segment_twin import SegmentTwin
 
 from edgesim.errors import DeadlockError, InfeasibleError
 from edgesim.hw.spec import AcceleratorSpec
 from edgesim.ir.eventlog import EventLog
+from edgesim.ir.optrace import Layer, OpTrace
 from edgesim.ir.plan import EmbeddingRead, PlannedOp, SegmentPlan, Spill, WeightChunk
 from edgesim.mapping.planner import Mapper
-from edgesim.sim import kernels, serial_kernel, serial_layout, serial_steps
+from edgesim.sim import kernels, step_kernel, steps
 from edgesim.sim.engine import SegmentEngine
+from edgesim.sim.host_program import host_program
 from edgesim.sim.kernels import sources_digest
-from edgesim.sim.memory import medium_timing
-from edgesim.sim.serial import SerialPlayer, is_serial
-from edgesim.sim.serial_kernel import _kernel
+from edgesim.sim.memory import Channels, medium_timing
+from edgesim.sim.prologue_programs import ProloguePrograms
+from edgesim.sim.step_kernel import _kernel, play_serial
+from edgesim.sim.steps import HostProgram
 from edgesim.tech import Technology, load_technology
+from edgesim.units import period_ticks
 
 TECHNOLOGY = load_technology()
 SMALL = BertShape(width=64, heads=4, hidden=128, layers=1, density=0.5)
+
+
+def program_of(plan: SegmentPlan, chip: AcceleratorSpec, technology: Technology) -> HostProgram:
+    timing = [medium_timing(chip, technology, medium) for medium in plan.media]
+    return host_program(plan, chip, Channels(timing))
 
 
 def compiled(
     plan: SegmentPlan, chip: AcceleratorSpec, technology: Technology = TECHNOLOGY,
     every_tile: bool = False,
 ) -> EventLog | None:  # fmt: skip
-    timing = [medium_timing(chip, technology, medium) for medium in plan.media]
-    assert is_serial(plan, chip, timing)
-    return SerialPlayer(chip, every_tile).log(plan, timing)
+    """The log by numba; None where the segment gets stuck."""
+    program = program_of(plan, chip, technology)
+    assert not program.concurrent
+    played = play_serial(program, chip, every_tile)
+    period = period_ticks(chip.clock.frequency_hz)
+    return None if played is None else program.log(plan.label, played, period)
+
+
+def simulated(
+    plan: SegmentPlan, chip: AcceleratorSpec, technology: Technology = TECHNOLOGY
+) -> EventLog:
+    """The log by SimPy."""
+    program = program_of(plan, chip, technology)
+    played = SegmentEngine(plan, program, chip).play()
+    return program.log(plan.label, played, period_ticks(chip.clock.frequency_hz))
 
 
 def assert_same(left: EventLog, right: EventLog) -> None:
@@ -53,17 +74,21 @@ def assert_same(left: EventLog, right: EventLog) -> None:
             assert mine == other, field.name
 
 
-def assert_twins_agree(
+def assert_players_agree(
     plan: SegmentPlan, chip: AcceleratorSpec, technology: Technology = TECHNOLOGY
 ) -> None:
-    """Equal logs, or neither comes to an end."""
+    """Equal logs, or nobody comes to an end."""
+    twin = SegmentTwin(plan, chip, technology)
     log = compiled(plan, chip, technology)
-    twin = SegmentEngine(plan, chip, technology)
     if log is None:
         with pytest.raises(DeadlockError):
             twin.run()
+        with pytest.raises(DeadlockError):
+            simulated(plan, chip, technology)
     else:
-        assert_same(log, twin.run())
+        expected = twin.run()
+        assert_same(log, expected)
+        assert_same(simulated(plan, chip, technology), expected)
 
 
 # plans of the mapper -----------------------------------------------------------------------------
@@ -107,7 +132,7 @@ def test_mapped_segments_give_the_log_of_the_twin(
     except InfeasibleError:
         assume(False)
     for plan in plans:
-        assert_twins_agree(plan, chip)
+        assert_players_agree(plan, chip)
 
 
 @pytest.mark.parametrize("name", ["spilling", "tight"])
@@ -206,7 +231,7 @@ def test_any_plan_gives_the_log_of_the_twin_or_neither_ends(
         overrides |= MAPPED["host takes no time"]
     if narrow:
         overrides["storage.lpddr4.port"] = "8 bit"
-    assert_twins_agree(plan, toy_chip(overrides=overrides))
+    assert_players_agree(plan, toy_chip(overrides=overrides))
 
 
 @pytest.mark.parametrize("factor", [1.0, 0.37, 1 / 3, 1e-3])
@@ -221,7 +246,7 @@ def test_transfers_of_any_size_take_the_ticks_of_the_medium(factor: float, bits:
     )  # fmt: skip
     product = PlannedOp("mm", "matmul", "pu", 16, 16, 16, row_blocks=(16,), medium="lpddr4",
                         chunks=(WeightChunk(1, bits, 1, 1, 1),))  # fmt: skip
-    assert_twins_agree(SegmentPlan("layer 1", 1, 16, (product,)), toy_chip(), technology)
+    assert_players_agree(SegmentPlan("layer 1", 1, 16, (product,)), toy_chip(), technology)
 
 
 @pytest.mark.parametrize("n", [2, 16])
@@ -234,17 +259,92 @@ def test_playing_every_tile_gives_the_same_log(n: int) -> None:
     assert_same(skipped, every)
 
 
-@pytest.mark.parametrize(
-    "overrides",
-    [{"sfu.overlap": "per_head"}, {"buffers.operand0.ports": "1RW"},
-     {"buffers.operand1.ports": "1RW"}],
+# lanes that contend for ports and for the host ----------------------------------------------------
+
+CONCURRENT: dict[str, dict[str, object]] = {
+    "per head": {"sfu.overlap": "per_head"},
+    "one port of weights": {"buffers.operand0.ports": "1RW"},
+    "one port of activations": {"buffers.operand1.ports": "1RW"},
+    "all": {"sfu.overlap": "per_head", "buffers.operand0.ports": "1RW",
+            "buffers.operand1.ports": "1RW"},
+}  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(sorted(CONCURRENT)), st.sampled_from(sorted(MAPPED)),
+    st.sampled_from([4, 8, 16]), st.integers(1, 60), st.sampled_from([24, 64]),
+    st.sampled_from(["sram", "reram_slc"]), st.booleans(),
 )  # fmt: skip
-def test_overlapping_units_and_single_ports_are_left_to_simpy(overrides: dict[str, object]) -> None:
-    chip = toy_chip(overrides=overrides)
-    plan = Mapper(bert_like(SMALL), chip).layer(1, 32)
-    timing = [medium_timing(chip, TECHNOLOGY, medium) for medium in plan.media]
-    assert not is_serial(plan, chip, timing)
-    assert is_serial(plan, toy_chip(), timing)
+def test_lanes_that_contend_give_the_log_of_the_twin(
+    concurrent: str, name: str, n: int, num_tokens: int, port: int, medium: str, banded: bool
+) -> None:
+    overrides: dict[str, object] = {
+        "storage.lpddr4.port": f"{port} bit", "dma.chunk": "512 B", **MAPPED[name],
+        **CONCURRENT[concurrent],
+    }  # fmt: skip
+    if medium != "sram":
+        overrides |= {"placement.activation": ["sram", medium], "storage.reram.writable": True}
+    trace = bert_like(SMALL)
+    if banded:
+        overrides["pu.outside_band"] = "skipped"
+        trace = spanned(trace, (3, None, 20, 200))
+    chip = toy_chip(f"edgebert-n{n}", overrides)
+    try:
+        plan = Mapper(trace, chip).layer(1, num_tokens)
+    except InfeasibleError:
+        assume(False)
+    assert program_of(plan, chip, TECHNOLOGY).concurrent
+    assert_same(simulated(plan, chip), SegmentTwin(plan, chip, TECHNOLOGY).run())
+
+
+def spanned(trace: OpTrace, spans: tuple[int | None, ...]) -> OpTrace:
+    """The toy encoder with attention spans."""
+    ops = tuple(
+        dataclasses.replace(op, spans=spans) if op.kind == "attention_scores" else op
+        for op in trace.layers[0].ops
+    )
+    return dataclasses.replace(trace, layers=(Layer(1, ops, trace.layers[0].ramp),))
+
+
+@pytest.mark.parametrize("n", [4, 16])
+@pytest.mark.parametrize("buffers", ["6 KiB", "128 KiB"])
+def test_bands_and_written_pulses_are_played_by_the_compiled_engine(n: int, buffers: str) -> None:
+    chip = toy_chip(
+        f"edgebert-n{n}",
+        {"pu.outside_band": "skipped", "placement.activation": ["sram", "reram_slc"],
+         "storage.reram.writable": True, "dma.chunk": "512 B",
+         "buffers.operand0.data": buffers, "buffers.operand1.data": buffers},
+    )  # fmt: skip
+    mapper = Mapper(spanned(bert_like(SMALL), (3, None, 20, 200)), chip)
+    for num_tokens in (5, 33, 64):
+        plan = mapper.layer(1, num_tokens)
+        assert not program_of(plan, chip, TECHNOLOGY).concurrent
+        assert_players_agree(plan, chip)
+
+
+# prologues ---------------------------------------------------------------------------------------
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data(), st.sampled_from(["reram_slc", "lpddr4"]), st.integers(1, 20))
+def test_a_prologue_follows_from_one_that_reads_other_rows(
+    data: st.DataObject, medium: str, num_tokens: int
+) -> None:
+    chip = toy_chip("edgebert-n8", {
+        "placement.embedding_weight": [medium] if medium == "lpddr4" else [medium, "lpddr4"],
+        "storage.reram.capacity": "2 KiB"})  # fmt: skip
+    mapper = Mapper(bert_like(SMALL), chip)
+    programs, channels = ProloguePrograms(chip), {}
+    for _ in range(4):
+        ids = st.integers(0, SMALL.vocabulary - 1)
+        rows = data.draw(st.lists(ids, min_size=num_tokens, max_size=num_tokens))
+        plan = mapper.embedding(num_tokens, np.array(rows, dtype=np.int64))
+        timing = [medium_timing(chip, TECHNOLOGY, medium) for medium in plan.media]
+        of_plan = channels.setdefault(plan.media, Channels(timing))
+        program = programs.program(plan, of_plan)
+        expected = host_program(plan, chip, of_plan)
+        assert dataclasses.asdict(program) == dataclasses.asdict(expected)
 
 
 # compiled code in the cache ----------------------------------------------------------------------
@@ -271,7 +371,5 @@ def test_a_change_of_any_source_of_the_kernel_compiles_it_anew(tmp_path: Path) -
 
 def test_the_parts_of_the_kernel_are_what_its_key_is_made_from() -> None:
     """Every module whose functions the kernel calls, beside its own file."""
-    used = {value.__module__ for value in vars(serial_kernel).values() if callable(value)}
-    used |= {"edgesim.sim.serial_layout"}
-    ours = {name for name in used if name.startswith("edgesim.")} - {serial_kernel.__name__}
-    assert {sys.modules[name] for name in ours} == {kernels, serial_layout, serial_steps}
+    used = {value.__module__ for value in vars(step_kernel).values() if hasattr(value, "py_func")}
+    assert used - {step_kernel.__name__} == {kernels.__name__, steps.__name__}
