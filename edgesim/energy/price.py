@@ -72,26 +72,6 @@ class PricedRun:
         """Chip, off-chip memory and host together, (3, sentences)."""
         return self.chip_energy_j + self.offchip_energy_j + self.host_energy_j
 
-    @property
-    def mean_chip_energy_j(self) -> Interval:
-        """Mean over sentences of the energy on chip."""
-        return _mean(self.chip_energy_j)
-
-    @property
-    def mean_offchip_energy_j(self) -> Interval:
-        """Mean over sentences of the energy of off-chip memory."""
-        return _mean(self.offchip_energy_j)
-
-    @property
-    def mean_host_energy_j(self) -> Interval:
-        """Mean over sentences of the energy of the host's busy cycles."""
-        return _mean(self.host_energy_j)
-
-    @property
-    def mean_energy_j(self) -> Interval:
-        """Mean over sentences of the whole energy."""
-        return _mean(self.energy_j)
-
 
 def price(
     run: SimulationRun, trace: OpTrace, chip: AcceleratorSpec, technology: Technology
@@ -135,8 +115,3 @@ def _over_sentences(run: SimulationRun, cells: NDArray[np.float64]) -> NDArray[n
     sums = np.zeros((len(sequences), 3))
     np.add.at(sums, owner, cells[flat])
     return sums[of_sentence].T
-
-
-def _mean(rows: NDArray[np.float64]) -> Interval:
-    value, low, high = (float(mean) for mean in rows.mean(axis=1))
-    return Interval(value, low, high)

@@ -14,6 +14,7 @@ from toy_runs import toy_chip, toy_run, toy_segment, toy_trace
 from edgesim.energy import PricedRun, price
 from edgesim.errors import InputError, TechnologyError
 from edgesim.ir.eventlog import EventRecorder
+from edgesim.ir.figures import mean_interval
 from edgesim.ir.run import Segment
 from edgesim.tech import Technology, load_technology
 
@@ -54,20 +55,20 @@ def test_chip_actions_cost_their_entry_times_their_amount(
     unit: str, action: str, count: int, bits: int, energy_pj: float
 ) -> None:
     priced = single_event(unit, action, count, bits)
-    assert priced.mean_chip_energy_j.value == pytest.approx(energy_pj * 1e-12, rel=1e-12)
-    assert priced.mean_offchip_energy_j.value == 0
-    assert priced.mean_host_energy_j.value == 0
+    assert mean_interval(priced.chip_energy_j).value == pytest.approx(energy_pj * 1e-12, rel=1e-12)
+    assert mean_interval(priced.offchip_energy_j).value == 0
+    assert mean_interval(priced.host_energy_j).value == 0
 
 
 def test_off_chip_and_host_actions_go_to_their_own_accounts() -> None:
     read = single_event("lpddr4", "read", 1, 1000)
-    assert read.mean_offchip_energy_j.value == pytest.approx(7900e-12)
-    assert single_event("lpddr4", "activate", 2).mean_offchip_energy_j.value == pytest.approx(
-        3478e-12
-    )
+    assert mean_interval(read.offchip_energy_j).value == pytest.approx(7900e-12)
+    assert mean_interval(
+        single_event("lpddr4", "activate", 2).offchip_energy_j
+    ).value == pytest.approx(3478e-12)
     host = single_event("host", "compute", ns=10)
-    assert host.mean_host_energy_j.value == pytest.approx(250e-12)
-    assert host.mean_chip_energy_j.value == 0
+    assert mean_interval(host.host_energy_j).value == pytest.approx(250e-12)
+    assert mean_interval(host.chip_energy_j).value == 0
 
 
 def test_a_whole_segment_is_priced_to_the_picojoule(technology: Technology) -> None:
@@ -83,9 +84,11 @@ def test_a_whole_segment_is_priced_to_the_picojoule(technology: Technology) -> N
     leakage_mw = (2 * 144 + 32) * 0.000191 + 256 * 0.0046 + 2.46 + 2 * 0.317
     chip_pj = (dynamic_pj + 100 * leakage_mw) * LOSS
     offchip_pj = 4096 * 7.9 + 1739 + 100 * (40.8 + 12.7)
-    assert priced.mean_chip_energy_j.value * 1e12 == pytest.approx(chip_pj, abs=1e-6)
-    assert priced.mean_offchip_energy_j.value * 1e12 == pytest.approx(offchip_pj, abs=1e-6)
-    assert priced.mean_host_energy_j.value * 1e12 == pytest.approx(5 * 25.0, abs=1e-9)
+    assert mean_interval(priced.chip_energy_j).value * 1e12 == pytest.approx(chip_pj, abs=1e-6)
+    assert mean_interval(priced.offchip_energy_j).value * 1e12 == pytest.approx(
+        offchip_pj, abs=1e-6
+    )
+    assert mean_interval(priced.host_energy_j).value * 1e12 == pytest.approx(5 * 25.0, abs=1e-9)
 
 
 @pytest.mark.parametrize("group", ["unit", "kind", "layer"])
@@ -96,7 +99,7 @@ def test_the_rows_of_each_group_sum_to_the_total(
     priced = price(toy_run(), toy_trace(), toy_chip(), technology)
     rows = [row for row in priced.breakdown if row.group == group]
     total = sum(getattr(row.energy_j, end) for row in rows)
-    assert total == pytest.approx(getattr(priced.mean_energy_j, end), rel=1e-9)
+    assert total == pytest.approx(getattr(mean_interval(priced.energy_j), end), rel=1e-9)
 
 
 @pytest.mark.parametrize("group", ["kind", "layer"])
@@ -268,7 +271,7 @@ def test_a_busy_array_takes_a_fifth_to_all_of_the_silicons_energy_per_operation(
     segment = Segment("layer 1", 1, recorder.freeze("layer 1", cycles * 1000), 0)
     chip = toy_chip(clock__voltage="0.78 V")
     priced = price(toy_run((0,), segments=(segment,)), toy_trace(), chip, technology)
-    fj_per_flop = priced.mean_chip_energy_j.value * 1e15 / (2 * cycles * lanes**2)
+    fj_per_flop = mean_interval(priced.chip_energy_j).value * 1e15 / (2 * cycles * lanes**2)
     assert 208 / 5 < fj_per_flop < 208
 
 

@@ -19,6 +19,7 @@ from edgesim.energy import price
 from edgesim.energy.activity import MeanActivity
 from edgesim.errors import InputError
 from edgesim.hw.spec import Chip
+from edgesim.ir.figures import mean_interval
 from edgesim.ir.optrace import OpTrace
 from edgesim.ir.request import RunRequest
 from edgesim.ir.uncertainty import Uncertainty
@@ -67,9 +68,9 @@ def test_the_mean_sentence_is_priced_as_the_whole_run_is(name: str) -> None:
     priced = price(played.run, TRACE, chip, technology)
     activity = MeanActivity.of(played.run, chip)
     energy = activity.energy_j(chip, technology)
-    assert energy["chip"] == pytest.approx(priced.mean_chip_energy_j.value)
-    assert energy["offchip"] == pytest.approx(priced.mean_offchip_energy_j.value)
-    assert energy["host"] == pytest.approx(priced.mean_host_energy_j.value)
+    assert energy["chip"] == pytest.approx(mean_interval(priced.chip_energy_j).value)
+    assert energy["offchip"] == pytest.approx(mean_interval(priced.offchip_energy_j).value)
+    assert energy["host"] == pytest.approx(mean_interval(priced.host_energy_j).value)
     assert activity.latency_s == pytest.approx(played.result().latency_s.value)
 
 
