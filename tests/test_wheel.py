@@ -86,7 +86,7 @@ def test_the_top_level_of_the_wheel_is_edgesim_alone(wheel: Path) -> None:
 
 def test_every_source_chip_and_model_file_is_in_the_wheel(wheel: Path) -> None:
     held = {name for name in contents(wheel) if name.startswith("edgesim/")}
-    sources = {name for name in tracked("edgesim") if name.endswith((".py", ".yaml"))}
+    sources = {name for name in tracked("edgesim") if name.endswith((".py", ".yaml", "py.typed"))}
     data = {f"edgesim/_data/{name}" for name in tracked("models", "hwconfigs")}
     data |= tracked("edgesim/validation/figures", "edgesim/validation/executed")
     assert sources | data == held

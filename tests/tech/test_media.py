@@ -60,7 +60,7 @@ def test_a_block_of_the_tables_makes_a_medium() -> None:
         (ARAM.replace("label: A", "label: A, levels: 3"), "levels: got 3; a power of two from 2"),
         (ARAM.replace("label: A", "label: 7"), "aram.label: got 7; text is wanted"),
         (ARAM + f"aram.level_0_mean_fraction: {ENTRY % 'fraction'}", r"the tables hold levels \[0"),
-        (ARAM + ARAM.splitlines()[0], "a.yaml:10: aram: given twice"),
+        (ARAM + ARAM.splitlines()[0], "a.yaml:10: aram is given twice"),
         (
             ARAM.replace("label: A", "label: A, storage: m")
             + block("b", "{class: non-volatile, label: B, storage: m, writable: true}",
